@@ -1,0 +1,16 @@
+//! What the networks are: names, limits, text length, scopes, error classes.
+//!
+//! Pure facts and arithmetic, shared by the API (which checks content before it is accepted),
+//! the worker (which checks it again before it goes out) and the connectors (which sort a
+//! network's answers into [`ErrorClass`]).
+//!
+//! **Invariant:** nothing here does I/O or reads a clock.
+
+mod class;
+mod content;
+mod platform;
+pub mod x;
+
+pub use class::ErrorClass;
+pub use content::{Content, MediaFacts, Violation};
+pub use platform::Platform;

@@ -1,0 +1,76 @@
+//! The closed list of networks the fleet can publish to.
+//!
+//! **Invariant:** a network is listed only when it can be published to; adding one is a variant
+//! here, a file beside this one and a connector, and the compiler names what is missing.
+
+use serde::{Deserialize, Serialize};
+use std::fmt;
+use std::str::FromStr;
+use std::time::Duration;
+
+use crate::{Content, Violation, x};
+
+/// A network, by the name that the product's schema and its frontends use.
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, utoipa::ToSchema,
+)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum Platform {
+    /// X, called Twitter in the product's schema.
+    Twitter,
+}
+
+impl Platform {
+    /// Every network, in the order in which they are listed to people.
+    pub const ALL: [Platform; 1] = [Platform::Twitter];
+
+    /// The name on the wire and in the database.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Platform::Twitter => "TWITTER",
+        }
+    }
+
+    /// The name a person reads.
+    pub const fn display_name(self) -> &'static str {
+        match self {
+            Platform::Twitter => "X",
+        }
+    }
+
+    /// Everything that is wrong with the content for this network; empty when it may be posted.
+    pub fn check(self, content: &Content<'_>) -> Vec<Violation> {
+        match self {
+            Platform::Twitter => x::check(content),
+        }
+    }
+
+    /// How long after a publishing call of unknown outcome the account may be read back.
+    pub const fn reconcile_wait(self) -> Duration {
+        match self {
+            Platform::Twitter => x::RECONCILE_WAIT,
+        }
+    }
+}
+
+impl fmt::Display for Platform {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// The name is not that of a network the fleet can publish to.
+#[derive(Debug, thiserror::Error)]
+#[error("unknown platform {0:?}: expected one of TWITTER")]
+pub struct UnknownPlatform(pub String);
+
+impl FromStr for Platform {
+    type Err = UnknownPlatform;
+
+    fn from_str(name: &str) -> Result<Self, Self::Err> {
+        Platform::ALL
+            .into_iter()
+            .find(|p| p.as_str() == name)
+            .ok_or_else(|| UnknownPlatform(name.to_owned()))
+    }
+}
