@@ -1,1 +1,27 @@
-//! placeholder
+//! The contract between everybody who asks for work and everybody who does it.
+//!
+//! The [`Kind`] catalogue says what jobs there are, their arguments, queues, retries and who may
+//! ask for them; [`protocol`] says how a job moves from state to state; [`Failure`] says what a
+//! handler may answer. The API, the scheduler and the worker all speak in these terms.
+//!
+//! **Invariant:** no I/O, and no clock but the one handed in.
+
+mod catalogue;
+mod failure;
+mod ids;
+mod job;
+pub mod kinds;
+pub mod protocol;
+mod queue;
+mod retry;
+pub mod wall_time;
+
+pub use catalogue::{Caller, JobKind, Kind, Scope, Spec, UnknownKind};
+pub use failure::{Code, Failure, Problem, Wait};
+pub use ids::{
+    ApiKeyId, AttachmentId, ConnectionId, ContentRequestId, ContentVersionId, FileId, IntentId,
+    JobId, OrganizationId, PostId, ScheduleId, WorkerId,
+};
+pub use job::{NewJob, Origin, account_key};
+pub use queue::{Queue, UnknownQueue};
+pub use retry::Retry;

@@ -1,0 +1,67 @@
+//! `schedule.update`: Changes what, where or when of a schedule that has not gone out; absent fields stay as they are.
+
+use chrono::{DateTime, NaiveDateTime, Utc};
+use serde::{Deserialize, Serialize};
+use std::time::Duration;
+
+use crate::{
+    Caller, ConnectionId, ContentVersionId, JobKind, Kind, Problem, Queue, Retry, ScheduleId,
+    Scope, Spec, wall_time,
+};
+
+/// Arguments of `schedule.update`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct UpdateSchedule {
+    /// The schedule.
+    pub schedule_id: ScheduleId,
+    /// What goes out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub content_version_id: Option<ContentVersionId>,
+    /// Where it goes out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub platform_connection_id: Option<ConnectionId>,
+    /// The wall time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub at: Option<NaiveDateTime>,
+    /// IANA zone of the wall time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub timezone: Option<String>,
+    /// How often a failed attempt is repeated.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_retries: Option<u32>,
+}
+
+/// What `schedule.update` answers.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct UpdatedSchedule {
+    /// The schedule.
+    pub schedule_id: ScheduleId,
+    /// The moment that wall time and zone mean.
+    pub scheduled_at: DateTime<Utc>,
+}
+
+impl JobKind for UpdateSchedule {
+    const KIND: Kind = Kind::UpdateSchedule;
+    const SPEC: Spec = Spec {
+        summary: "Changes what, where or when of a schedule that has not gone out; absent fields stay as they are.",
+        args_version: 1,
+        queue: Queue::Interactive,
+        caller: Caller::Organization(Scope::SchedulesWrite),
+        retry: Retry::INTERACTIVE,
+        timeout: Duration::from_secs(30),
+        secrets: &[],
+    };
+    type Output = UpdatedSchedule;
+
+    fn check(&self) -> Result<(), Problem> {
+        if let Some(timezone) = &self.timezone {
+            wall_time::zone(timezone)?;
+        }
+        if let Some(max_retries) = self.max_retries {
+            super::create_schedule::check_retries(max_retries)?;
+        }
+        Ok(())
+    }
+}
