@@ -103,3 +103,9 @@ create policy enqueue on jobs for insert to ezre_api with check (
 create policy operator_enqueue on jobs for insert to ezre_operator with check (
     origin = 'operator' and state in ('scheduled', 'ready')
     and exists (select from job_kinds k where k.kind = jobs.kind and k.caller in ('organization', 'operator')));
+
+-- Lets every process see whether the schema is the one it needs.
+create function schema_version() returns bigint
+language plpgsql stable security definer set search_path = pg_catalog, public, pg_temp as
+$$ begin return (select max(version) from public._sqlx_migrations where success); end $$;
+grant execute on function schema_version() to ezre_api, ezre_scheduler, ezre_worker;

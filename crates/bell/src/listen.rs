@@ -6,10 +6,10 @@
 //! **Invariant:** [`Listener::heard`] returns within the time it was granted, whatever Redis
 //! does; and giving up on it half-way loses no token.
 
-use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures::future::BoxFuture;
 use redis::RedisResult;
 use redis::aio::MultiplexedConnection;
 use tokio::time::{Instant, sleep_until, timeout, timeout_at};
@@ -37,10 +37,13 @@ pub struct Listener {
     blocked: Option<Blocked>,
 }
 
+/// A list's name, and what was taken from it.
+type Token = (String, String);
+
 /// A `BLPOP` on its way; kept when its caller gives up, so that the token it may bring is heard by
 /// the next call.
 struct Blocked {
-    answer: Pin<Box<dyn Future<Output = RedisResult<Option<(String, u8)>>> + Send>>,
+    answer: BoxFuture<'static, RedisResult<Option<Token>>>,
     overdue: Instant,
 }
 
@@ -116,7 +119,7 @@ impl Listener {
         let (Some(connection), true) = (&mut self.connection, room > 1) else { return 0 };
         let mut pop = redis::cmd("LPOP");
         pop.arg(&self.key).arg(room - 1);
-        match timeout(DEADLINE, pop.query_async::<Option<Vec<u8>>>(connection)).await {
+        match timeout(DEADLINE, pop.query_async::<Option<Vec<String>>>(connection)).await {
             Ok(Ok(tokens)) => tokens.map_or(0, |tokens| tokens.len()),
             Ok(Err(_)) | Err(_) => {
                 self.hush();

@@ -116,7 +116,7 @@ fn round_trip(said: &Said, prefix: &str) -> redis::Pipeline {
     let mut round = redis::pipe();
     for (queue, jobs) in &said.jobs_by_queue {
         let key = key(prefix, queue);
-        let tokens = [1_u8; TOKENS_PER_RING];
+        let tokens = ["1"; TOKENS_PER_RING];
         let count = (*jobs).clamp(1, TOKENS_PER_RING);
         round.cmd("RPUSH").arg(&key).arg(&tokens[..count]).ignore();
         round.cmd("LTRIM").arg(&key).arg(0).arg(TOKENS_KEPT - 1).ignore();

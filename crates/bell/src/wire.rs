@@ -55,6 +55,11 @@ impl Wire {
     /// Starts to connect to `url`.
     pub(crate) fn open(url: &str) -> Result<Self, Error> {
         let client = Client::open(url).map_err(Error::MalformedUrl)?;
+        if url.starts_with("rediss:") {
+            // Without a choice of its cryptography rustls panics when it connects; an error only
+            // says that the process has chosen already.
+            let _chosen = rustls::crypto::aws_lc_rs::default_provider().install_default();
+        }
         tokio::runtime::Handle::try_current().map_err(|_| Error::NoRuntime)?;
         let (said, state) = watch::channel(State::Connecting);
         let (faults, reported) = mpsc::channel(16);

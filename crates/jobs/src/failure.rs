@@ -186,6 +186,8 @@ pub enum Failure {
         /// Why.
         reason: String,
     },
+    /// We cut it short ourselves: a deploy, or the database went away. Costs nothing.
+    Interrupted,
     /// The job's claim is no longer ours: somebody else has it, and nothing may be written.
     ClaimLost,
 }

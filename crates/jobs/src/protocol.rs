@@ -159,10 +159,10 @@ fn finish(after: &mut Job, verdict: Verdict, now: DateTime<Utc>) {
         }
         Verdict::Retry(pause) => {
             after.attempt += 1;
-            wait(after, now + pause);
             if after.attempt >= after.max_attempts && !after.cancel_requested {
                 after.state = State::Ended(Outcome::Dead);
-                after.run_at = now.min(after.run_at);
+            } else {
+                wait(after, now + pause);
             }
         }
         Verdict::Snooze(until) => wait(after, until),

@@ -8,6 +8,8 @@
 
 mod class;
 mod content;
+#[cfg(test)]
+mod contracts;
 mod platform;
 pub mod x;
 

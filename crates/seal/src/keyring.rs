@@ -53,9 +53,9 @@ impl Keyring {
             if entry.is_empty() {
                 return Err(wrong(format!("key {nth} is empty")));
             }
-            let (id, key) = entry
-                .split_once(':')
-                .ok_or_else(|| wrong(format!("key {nth} has no `:` between its id and its value")))?;
+            let (id, key) = entry.split_once(':').ok_or_else(|| {
+                wrong(format!("key {nth} has no `:` between its id and its value"))
+            })?;
             let id = KeyId::parse(id).ok_or_else(|| {
                 wrong(format!("the id of key {nth} is not 1 to 32 letters, digits, `-` or `_`"))
             })?;
@@ -87,7 +87,8 @@ impl Keyring {
     pub fn seal(&self, plaintext: &SecretString, aad: &Aad) -> Sealed {
         let plaintext = plaintext.expose_secret().as_bytes();
         // Room for the tag from the start, so that growing leaves no copy of the plaintext.
-        let mut in_out = Zeroizing::new(Vec::with_capacity(plaintext.len() + AES_256_GCM.tag_len()));
+        let mut in_out =
+            Zeroizing::new(Vec::with_capacity(plaintext.len() + AES_256_GCM.tag_len()));
         in_out.extend_from_slice(plaintext);
         let nonce = self
             .current
@@ -140,7 +141,9 @@ impl Keyring {
 
 impl fmt::Debug for Keyring {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Keyring").field(&self.key_ids().map(KeyId::as_str).collect::<Vec<_>>()).finish()
+        f.debug_tuple("Keyring")
+            .field(&self.key_ids().map(KeyId::as_str).collect::<Vec<_>>())
+            .finish()
     }
 }
 

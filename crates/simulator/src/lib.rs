@@ -1,1 +1,98 @@
-//! placeholder
+//! Stand-ins for the outside networks, with fault injection, for the demo and for tests.
+//!
+//! A simulator answers the network's own paths (`/2/…` for X) as strictly as the network's
+//! description, keeps a journal of every request and of every effect, and lets a tester put
+//! faults between them through `/_control/…`. It runs as the binary `simulator`, or in-process:
+//! [`serve`] on a listener, or [`Running::start`] on a port of its own. [`Client`] speaks the
+//! control.
+//!
+//! **Invariant:** nothing is kept but in memory, and no token is ever told again.
+
+mod call;
+mod client;
+mod connection;
+mod control;
+mod exchange;
+mod fault;
+mod hold;
+mod journal;
+mod running;
+mod x;
+
+use std::io;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use axum::Router;
+use tokio::net::TcpListener;
+
+pub use client::{Client, ClientError};
+pub use control::{NewToken, NewUser};
+pub use fault::{Action, Match, Rule, Standing, When};
+pub use hold::{Hold, Outcome};
+pub use journal::{Effect, Entry, Met, What, Who};
+pub use running::Running;
+pub use x::{ControlMedia, ControlPost, LimitSetting, Metrics, Settings, SettingsPatch};
+
+/// The whole state of a simulator.
+#[derive(Debug)]
+pub(crate) struct Simulator {
+    journal: journal::Journal,
+    faults: fault::Faults,
+    holds: hold::Holds,
+    x: Mutex<x::World>,
+}
+
+impl Simulator {
+    fn new() -> Self {
+        Self {
+            journal: journal::Journal::new(),
+            faults: fault::Faults::default(),
+            holds: hold::Holds::new(),
+            x: Mutex::new(x::World::new()),
+        }
+    }
+
+    /// The world of X.
+    pub(crate) fn x(&self) -> MutexGuard<'_, x::World> {
+        held(&self.x)
+    }
+
+    /// Lets the network act on a request and writes the effects down, as one step.
+    pub(crate) fn act(&self, call: &call::Call, seq: u64) -> call::Answer {
+        let mut world = self.x();
+        let mut answer = world.act(call, journal::now());
+        for (at, user, what) in answer.effects.drain(..) {
+            self.journal.effect(seq, at, user, what);
+        }
+        answer
+    }
+
+    /// Back to the beginning: held requests are dropped, everything but the numbering forgotten.
+    pub(crate) fn reset(&self) {
+        self.faults.clear();
+        self.holds.release_all(Outcome::Drop);
+        *self.x() = x::World::new();
+        self.journal.reset();
+    }
+}
+
+/// The lock of `mutex`, also when a thread panicked while it had it: the simulator's state is
+/// for tests, which shall see the first failure and not a poisoned lock.
+pub(crate) fn held<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Serves a new simulator on `listener` until `shutdown`; then every connection is closed.
+///
+/// # Errors
+/// Only when the listener fails for good.
+pub async fn serve(listener: TcpListener, shutdown: impl Future<Output = ()>) -> io::Result<()> {
+    let simulator = Arc::new(Simulator::new());
+    let app = Router::new()
+        .nest("/_control", control::routes())
+        .fallback(exchange::exchange)
+        .with_state(Arc::clone(&simulator));
+    let served = connection::accept(listener, app, shutdown).await;
+    simulator.holds.release_all(Outcome::Drop);
+    served
+}

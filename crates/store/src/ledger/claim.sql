@@ -1,0 +1,66 @@
+-- Claims jobs fairly. $1 queue, $2 worker, $3 first lane to look at, $4 at most so many,
+-- $5 at most so many running of one lane.
+--
+-- Walks from lane to lane along the index (never over the jobs of one lane), shares the window
+-- among the lanes found, and moves jobs whose key is closed to its opening instead of claiming.
+with recursive lanes (lane, n) as (
+    select first.* from (
+        select j.lane, 1 from jobs j
+        where j.queue = $1 and j.state = 'ready' and j.lane >= $3::uuid
+        order by j.lane limit 1
+    ) first
+    union all
+    select following.lane, l.n + 1
+    from lanes l cross join lateral (
+        select j.lane from jobs j
+        where j.queue = $1 and j.state = 'ready' and j.lane > l.lane
+        order by j.lane limit 1
+    ) following
+    where l.n < $4::int
+),
+open_lanes as materialized (
+    select l.lane, l.n,
+           $5::bigint - (select count(*) from (
+                     select from jobs r
+                     where r.queue = $1 and r.lane = l.lane and r.state = 'running' limit $5::bigint
+                 ) busy) as room
+    from lanes l
+    where not exists (
+        select from pauses p
+        where (p.queue = $1 or p.queue is null) and (p.organization_id = l.lane or p.organization_id is null)
+    )
+),
+picked as materialized (
+    select job.id, job.limit_keys
+    from open_lanes l cross join lateral (
+        select j.id, j.limit_keys from jobs j
+        where j.queue = $1 and j.state = 'ready' and j.lane = l.lane
+        order by j.priority, j.run_at, j.id
+        limit least(l.room, greatest(1, $4::int / (select count(*) from open_lanes)))
+        for update skip locked
+    ) job
+    limit $4::int
+),
+judged as (
+    select p.id, closed.key, closed.until
+    from picked p left join lateral (
+        select c.key, c.until from closed_keys c
+        where c.key = any (p.limit_keys) and c.until > now()
+        order by c.until desc limit 1
+    ) closed on true
+)
+update jobs set
+    state       = case when j.key is null then 'running' else 'scheduled' end,
+    claim_no    = claim_no + case when j.key is null then 1 else 0 end,
+    worker      = case when j.key is null then $2::uuid end,
+    started_at  = case when j.key is null then now() else started_at end,
+    wait_reason = case when j.key is not null then jsonb_build_object(
+                      'code', 'rate_limited', 'key', j.key, 'message', 'waits for ' || j.key || ' to open') end,
+    parked_by   = j.key,
+    -- Jitter, so that what waited for one key does not come back in one instant.
+    run_at      = case when j.key is null then run_at else j.until + random() * interval '500 ms' end
+from judged j
+where jobs.id = j.id
+returning jobs.id, jobs.lane, jobs.state, jobs.claim_no, jobs.organization_id, jobs.actor, jobs.kind,
+          jobs.args_version, jobs.args, jobs.attempt, jobs.max_attempts, jobs.crashes, jobs.run_at,
+          jobs.created_at, jobs.notify_end, jobs.cancel_requested, jobs.trace_context

@@ -1,0 +1,44 @@
+-- Ends runs, or lets their jobs wait. $1 ids, $2 claim numbers, $3 verdicts, $4 moments (snooze),
+-- $5 pauses in seconds (retry), $6 errors, $7 results, $8 reasons to wait.
+--
+-- Fenced by primary key and claim number; the test of the state is written so that no partial
+-- index can match it.
+with verdicts as (
+    select * from unnest($1::uuid[], $2::bigint[], $3::text[], $4::timestamptz[], $5::float8[],
+                         $6::jsonb[], $7::jsonb[], $8::jsonb[])
+        as v (id, claim_no, verdict, until, pause, error, result, wait)
+),
+held as materialized (
+    select j.id, v.verdict, v.until, v.pause, v.error, v.result, v.wait,
+           j.attempt + case when v.verdict in ('retry', 'dead') then 1 else 0 end as attempt,
+           case when v.verdict in ('done', 'dead', 'cancelled') then v.verdict
+                when j.cancel_requested then 'cancelled'
+                when v.verdict = 'retry' and j.attempt + 1 >= j.max_attempts then 'dead'
+           end as outcome
+    from verdicts v join jobs j on j.id = v.id
+    where j.claim_no = v.claim_no and (j.state = 'running') is not false
+    for update of j
+),
+gone as (
+    delete from jobs using held h where jobs.id = h.id and h.outcome is not null
+    returning jobs.*, h.outcome, h.result, h.error, h.attempt as attempts
+),
+kept as (
+    insert into job_history (id, organization_id, actor, origin, queue, kind, args_version, args, outcome,
+        priority, run_at, attempt, max_attempts, crashes, claim_no, worker, result, errors, retried_from,
+        trace_context, created_at, started_at)
+    select id, organization_id, actor, origin, queue, kind, args_version, args, outcome,
+        priority, run_at, attempts, max_attempts, crashes, claim_no, worker, result,
+        errors || coalesce(jsonb_build_array(error), '[]'), retried_from,
+        trace_context, created_at, started_at
+    from gone
+),
+waiting as (
+    update jobs set
+        state = 'scheduled', worker = null, attempt = h.attempt,
+        run_at = coalesce(h.until, now() + make_interval(secs => h.pause)),
+        errors = errors || coalesce(jsonb_build_array(h.error), '[]'),
+        wait_reason = h.wait, parked_by = h.wait ->> 'key'
+    from held h where jobs.id = h.id and h.outcome is null
+)
+select h.id, h.outcome from held h

@@ -1,0 +1,25 @@
+//! The ledger: live jobs, their history, and the workers that hold them.
+//!
+//! Each statement is a fast form of [`jobs::protocol::next`]; `model.rs` compares them.
+//!
+//! **Invariant:** whoever changes a claimed job names the claim number under which it works.
+
+mod cancel;
+mod claim;
+mod enqueue;
+mod finish;
+mod pause;
+mod prune;
+mod read;
+mod rescue;
+mod workers;
+
+pub use cancel::{Cancelled, cancel, cancel_requests};
+pub use claim::{ClaimedJob, Window, claim, next_due, promote};
+pub use enqueue::{Enqueued, enqueue};
+pub use finish::{Ended, Finish, finish, hand_back, progress};
+pub use pause::{Paused, close_key, pause, pauses, reopen_key, resume};
+pub use prune::{make_partitions, prune};
+pub use read::{JobFilter, JobView, QueueDepth, depths, get, list, oldest_due};
+pub use rescue::{Rescued, rescue};
+pub use workers::{WorkerView, register, renew, stop, workers};

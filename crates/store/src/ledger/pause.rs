@@ -1,0 +1,124 @@
+//! What holds jobs back: pauses and closed keys.
+//!
+//! **Invariant:** a closed key is written once for the whole fleet; a later opening never comes
+//! before an earlier one that was promised for longer.
+
+use chrono::{DateTime, Utc};
+use serde::Serialize;
+
+use crate::{Conn, Result};
+use jobs::{OrganizationId, Queue};
+use uuid::Uuid;
+
+/// Something a person stopped.
+#[derive(Clone, Debug, Serialize, utoipa::ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Paused {
+    /// The queue; all queues when absent.
+    pub queue: Option<String>,
+    /// The organization; the whole fleet when absent.
+    pub organization_id: Option<Uuid>,
+    /// Why.
+    pub reason: String,
+    /// Who.
+    pub paused_by: String,
+    /// Since when.
+    pub paused_at: DateTime<Utc>,
+}
+
+/// Pauses a queue of an organization, all its queues, or a queue of the fleet.
+///
+/// # Errors
+/// [`crate::Error::Rule`] when both are `None`.
+pub async fn pause(
+    conn: &mut Conn,
+    id: Uuid,
+    organization: Option<OrganizationId>,
+    queue: Option<Queue>,
+    reason: &str,
+    actor: &str,
+) -> Result<()> {
+    sqlx::query!(
+        "insert into pauses (id, queue, organization_id, reason, paused_by) values ($1, $2, $3, $4, $5)
+         on conflict (coalesce(queue, ''), coalesce(organization_id, '00000000-0000-0000-0000-000000000000'))
+         do update set reason = excluded.reason",
+        id,
+        queue.map(Queue::as_str),
+        organization.map(|o| o.0),
+        reason,
+        actor
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// Ends a pause; `false` when there was none.
+///
+/// # Errors
+/// [`crate::Error::Unavailable`].
+pub async fn resume(
+    conn: &mut Conn,
+    organization: Option<OrganizationId>,
+    queue: Option<Queue>,
+) -> Result<bool> {
+    let done = sqlx::query!(
+        "delete from pauses where queue is not distinct from $1 and organization_id is not distinct from $2",
+        queue.map(Queue::as_str),
+        organization.map(|o| o.0)
+    )
+    .execute(conn)
+    .await?;
+    Ok(done.rows_affected() > 0)
+}
+
+/// All pauses that the caller may see, newest first.
+///
+/// # Errors
+/// [`crate::Error::Unavailable`].
+pub async fn pauses(conn: &mut Conn) -> Result<Vec<Paused>> {
+    Ok(sqlx::query_as!(
+        Paused,
+        "select queue, organization_id, reason, paused_by, paused_at from pauses order by paused_at desc limit 500"
+    )
+    .fetch_all(conn)
+    .await?)
+}
+
+/// Closes a key for the whole fleet; `None` is until a person opens it.
+///
+/// # Errors
+/// [`crate::Error::Unavailable`].
+pub async fn close_key(
+    conn: &mut Conn,
+    key: &str,
+    until: Option<DateTime<Utc>>,
+    reason: &str,
+) -> Result<()> {
+    sqlx::query!(
+        "insert into closed_keys (key, until, reason) values ($1, coalesce($2, '9999-12-31'::timestamptz), $3)
+         on conflict (key) do update set until = excluded.until, reason = excluded.reason, closed_at = now()
+         where closed_keys.until < excluded.until",
+        key,
+        until,
+        reason
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// Opens a key and lets go of what waited for it; says how many jobs.
+///
+/// # Errors
+/// [`crate::Error::Unavailable`].
+pub async fn reopen_key(conn: &mut Conn, key: &str) -> Result<u64> {
+    sqlx::query!("delete from closed_keys where key = $1", key).execute(&mut *conn).await?;
+    let done = sqlx::query!(
+        "update jobs set run_at = now() where parked_by = $1 and state = 'scheduled'",
+        key
+    )
+    .execute(conn)
+    .await?;
+    Ok(done.rows_affected())
+}

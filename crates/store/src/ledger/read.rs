@@ -1,0 +1,147 @@
+//! Looking at jobs, live and ended, in one statement.
+//!
+//! **Invariant:** a job is in exactly one of both tables at any moment, and is seen exactly once.
+
+use chrono::{DateTime, Utc};
+use serde::Serialize;
+use serde_json::Value;
+use uuid::Uuid;
+
+use crate::{Conn, Page, Result};
+use jobs::{JobId, Queue};
+
+/// A job as people see it.
+#[derive(Clone, Debug, Serialize, utoipa::ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct JobView {
+    /// The job.
+    pub id: JobId,
+    /// Whose work it is; absent for the fleet's own.
+    pub organization_id: Option<Uuid>,
+    /// What is to be done.
+    pub kind: String,
+    /// Where it runs.
+    pub queue: String,
+    /// `scheduled`, `ready`, `running`, `done`, `dead` or `cancelled`.
+    pub state: String,
+    /// The person behind it.
+    pub actor: String,
+    /// Who enqueued it: `api`, `operator`, `scheduler` or `worker`.
+    pub origin: String,
+    /// The arguments, secrets left out.
+    pub args: Value,
+    /// Lower goes first within an organization.
+    pub priority: i16,
+    /// Not before this moment.
+    pub run_at: DateTime<Utc>,
+    /// Attempts that failed.
+    pub attempt: i32,
+    /// Attempts that may fail.
+    pub max_attempts: i32,
+    /// Workers that died while they had it.
+    pub crashes: i32,
+    /// The worker that has it, or had it last.
+    pub worker: Option<Uuid>,
+    /// How far the run has come, where the kind says so.
+    pub progress: Option<Value>,
+    /// What it answered when it was done.
+    pub result: Option<Value>,
+    /// What went wrong, oldest first.
+    pub errors: Value,
+    /// Why it does not run right now; absent when it runs or has ended.
+    pub waiting: Option<Value>,
+    /// Whether somebody asked to cancel it.
+    pub cancel_requested: bool,
+    /// The job that this one repeats.
+    pub retried_from: Option<Uuid>,
+    /// When it was enqueued.
+    pub created_at: DateTime<Utc>,
+    /// When it last began to run.
+    pub started_at: Option<DateTime<Utc>>,
+    /// When it ended.
+    pub finished_at: Option<DateTime<Utc>>,
+}
+
+/// Which jobs to list.
+#[derive(Clone, Debug, Default)]
+pub struct JobFilter {
+    /// Only of this state.
+    pub state: Option<String>,
+    /// Only of this kind.
+    pub kind: Option<String>,
+    /// Only of this queue.
+    pub queue: Option<String>,
+}
+
+/// One job, live or ended.
+///
+/// # Errors
+/// [`crate::Error::Unavailable`].
+pub async fn get(conn: &mut Conn, id: JobId) -> Result<Option<JobView>> {
+    Ok(sqlx::query_file_as!(JobView, "src/ledger/get.sql", id.0).fetch_optional(conn).await?)
+}
+
+/// Jobs, newest first.
+///
+/// # Errors
+/// [`crate::Error::Unavailable`].
+pub async fn list(conn: &mut Conn, filter: &JobFilter, page: Page) -> Result<Vec<JobView>> {
+    Ok(sqlx::query_file_as!(
+        JobView,
+        "src/ledger/list.sql",
+        page.below(),
+        page.limit,
+        filter.state,
+        filter.kind,
+        filter.queue
+    )
+    .fetch_all(conn)
+    .await?)
+}
+
+/// How many jobs of a queue are in a state.
+#[derive(Clone, Debug, Serialize, utoipa::ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct QueueDepth {
+    /// The queue.
+    pub queue: String,
+    /// Jobs that wait for their moment, at most 10,000 counted.
+    pub scheduled: i64,
+    /// Jobs that wait for a worker, at most 10,000 counted.
+    pub ready: i64,
+    /// Jobs that run, at most 10,000 counted.
+    pub running: i64,
+}
+
+/// The depth of every queue, counted up to a bound.
+///
+/// # Errors
+/// [`crate::Error::Unavailable`].
+pub async fn depths(conn: &mut Conn) -> Result<Vec<QueueDepth>> {
+    let queues: Vec<String> = Queue::ALL.iter().map(|q| q.as_str().to_owned()).collect();
+    Ok(sqlx::query_as!(
+        QueueDepth,
+        r#"select q.queue as "queue!",
+                  (select count(*) from (select from jobs j where j.queue = q.queue and j.state = 'scheduled' limit 10000) n) as "scheduled!",
+                  (select count(*) from (select from jobs j where j.queue = q.queue and j.state = 'ready' limit 10000) n) as "ready!",
+                  (select count(*) from (select from jobs j where j.queue = q.queue and j.state = 'running' limit 10000) n) as "running!"
+           from unnest($1::text[]) as q (queue)"#,
+        &queues
+    )
+    .fetch_all(conn)
+    .await?)
+}
+
+/// For each queue, how long its oldest due and unpaused job has been due, in seconds: the first of
+/// each lane counts, and at most 1,000 lanes are looked at.
+///
+/// # Errors
+/// [`crate::Error::Unavailable`].
+pub async fn oldest_due(conn: &mut Conn) -> Result<Vec<(Queue, f64)>> {
+    let queues: Vec<String> = Queue::ALL.iter().map(|q| q.as_str().to_owned()).collect();
+    let rows = sqlx::query_file!("src/ledger/oldest_due.sql", &queues).fetch_all(conn).await?;
+    Ok(rows
+        .into_iter()
+        .filter_map(|row| Some((row.queue.parse().ok()?, row.seconds)))
+        .collect())
+}

@@ -1,0 +1,305 @@
+//! Connections, and on whose behalf they act.
+//!
+//! **Invariant:** a process that logs in as owner or superuser, or with another process' login,
+//! gets no connection at all.
+
+use sqlx::postgres::{PgConnectOptions, PgListener, PgPoolOptions};
+use sqlx::{PgConnection, PgPool, Postgres, Transaction};
+use std::ops::{Deref, DerefMut};
+use std::str::FromStr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use crate::{Error, Result};
+use jobs::{JobId, OrganizationId};
+
+/// A connection inside a transaction.
+pub type Conn = PgConnection;
+
+/// Which process logs in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Login {
+    /// `ezre_api`
+    Api,
+    /// `ezre_scheduler`
+    Scheduler,
+    /// `ezre_worker`
+    Worker,
+}
+
+impl Login {
+    /// The role of the process.
+    pub const fn role(self) -> &'static str {
+        match self {
+            Login::Api => "ezre_api",
+            Login::Scheduler => "ezre_scheduler",
+            Login::Worker => "ezre_worker",
+        }
+    }
+
+    /// How long a statement of this process may take.
+    const fn statement_timeout(self) -> &'static str {
+        match self {
+            Login::Api => "10s",
+            Login::Scheduler | Login::Worker => "60s",
+        }
+    }
+}
+
+/// The database, for one process.
+#[derive(Clone, Debug)]
+pub struct Store {
+    pool: PgPool,
+    login: Login,
+    verified: Arc<AtomicBool>,
+}
+
+/// The right to write under one claim of a job.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Claim {
+    /// The job.
+    pub job_id: JobId,
+    /// The fence.
+    pub claim_no: i64,
+}
+
+impl Store {
+    /// A pool that connects when it is first used: starting before the database is fine. Nothing is
+    /// handed out before [`Store::verify`] has succeeded.
+    ///
+    /// # Errors
+    /// [`Error::WrongLogin`] when the URL cannot be read.
+    pub fn new(url: &str, login: Login, connections: u32) -> Result<Store> {
+        let options = PgConnectOptions::from_str(url)
+            .map_err(|_| Error::WrongLogin("the database URL cannot be read".to_owned()))?
+            .application_name(login.role())
+            .options([
+                ("statement_timeout", login.statement_timeout()),
+                ("idle_in_transaction_session_timeout", "60s"),
+            ]);
+        let pool = PgPoolOptions::new()
+            .max_connections(connections)
+            .acquire_timeout(Duration::from_secs(2))
+            .connect_lazy_with(options);
+        Ok(Store { pool, login, verified: Arc::new(AtomicBool::new(false)) })
+    }
+
+    /// Checks that the login is the process' own, that it cannot do more than it should, and that
+    /// the schema is the one this build needs.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] while the database cannot be reached; [`Error::WrongLogin`] and
+    /// [`Error::WrongSchema`] for good.
+    pub async fn verify(&self) -> Result<()> {
+        let mut conn = self.pool.acquire().await?;
+        let facts = sqlx::query!(
+            r#"select current_user::text as "user!", rolsuper as "superuser!", rolbypassrls as "bypass!",
+                      exists (select from pg_class c join pg_namespace n on n.oid = c.relnamespace
+                              where n.nspname = 'public' and c.relkind in ('r', 'p')
+                                and pg_has_role(current_user, c.relowner, 'member')) as "owner!"
+               from pg_roles where rolname = current_user"#
+        )
+        .fetch_one(&mut *conn)
+        .await?;
+        let refuse = |why: &str| {
+            Err(Error::WrongLogin(format!(
+                "logged in as {:?}, {why}: use the login {:?}",
+                facts.user,
+                self.login.role()
+            )))
+        };
+        if facts.superuser || facts.bypass {
+            return refuse("which may do everything");
+        }
+        if facts.owner {
+            return refuse("which owns tables");
+        }
+        if facts.user != self.login.role() {
+            return refuse("which is not this process' own");
+        }
+        crate::migrate::check(&mut conn).await?;
+        self.verified.store(true, Ordering::Release);
+        Ok(())
+    }
+
+    /// [`Store::verify`], repeated until the database answers.
+    ///
+    /// # Errors
+    /// [`Error::WrongLogin`] and [`Error::WrongSchema`].
+    pub async fn verify_when_up(&self) -> Result<()> {
+        loop {
+            match self.verify().await {
+                Err(error) if error.is_unavailable() => {
+                    tracing::warn!(%error, cause = ?std::error::Error::source(&error), "waiting for the database");
+                    tokio::time::sleep(Duration::from_secs(1)).await;
+                }
+                other => return other,
+            }
+        }
+    }
+
+    fn pool(&self) -> Result<&PgPool> {
+        if self.verified.load(Ordering::Acquire) {
+            return Ok(&self.pool);
+        }
+        Err(Error::Unavailable(sqlx::Error::PoolClosed))
+    }
+
+    /// A transaction of the fleet itself.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`].
+    pub async fn begin(&self) -> Result<Tx> {
+        Ok(Tx(self.pool()?.begin().await?))
+    }
+
+    /// A transaction for one organization: row-level security shows its rows alone.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`].
+    pub async fn acting_for(&self, organization: OrganizationId) -> Result<Acting> {
+        let mut tx = self.pool()?.begin().await?;
+        sqlx::query!(
+            "select set_config('ezre.organization_id', $1, true)",
+            organization.to_string()
+        )
+        .fetch_one(&mut *tx)
+        .await?;
+        Ok(Acting { tx, organization: Some(organization) })
+    }
+
+    /// A transaction for an operator: all organizations' rows, and the fleet's own.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`].
+    pub async fn operating(&self) -> Result<Acting> {
+        let mut tx = self.pool()?.begin().await?;
+        sqlx::query("set local role ezre_operator").execute(&mut *tx).await?;
+        Ok(Acting { tx, organization: None })
+    }
+
+    /// A transaction that first locks the claimed job's row: whoever lost the claim gets nothing.
+    ///
+    /// # Errors
+    /// [`Error::ClaimLost`]; [`Error::Unavailable`].
+    pub async fn claimed(&self, claim: Claim) -> Result<Claimed> {
+        let mut tx = self.pool()?.begin().await?;
+        let held = sqlx::query!(
+            r#"select true as "held!" from jobs
+               where id = $1 and claim_no = $2 and (state = 'running') is not false for update"#,
+            claim.job_id.0,
+            claim.claim_no
+        )
+        .fetch_optional(&mut *tx)
+        .await?;
+        match held {
+            Some(_) => Ok(Claimed { tx, claim }),
+            None => Err(Error::ClaimLost(claim.job_id)),
+        }
+    }
+
+    /// One answer from the database: whether it serves.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`].
+    pub async fn ping(&self) -> Result<()> {
+        sqlx::query("select 1").execute(self.pool()?).await?;
+        Ok(())
+    }
+
+    /// Tells listening workers that a queue has work. Outside of any transaction, so that enqueueing
+    /// never waits for the lock that Postgres takes to order notifications.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`].
+    pub async fn notify(&self, queue: jobs::Queue) -> Result<()> {
+        sqlx::query!("select pg_notify('jobs', $1)", queue.as_str()).fetch_one(self.pool()?).await?;
+        Ok(())
+    }
+
+    /// Hears what [`Store::notify`] says.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`].
+    pub async fn notifications(&self) -> Result<Notifications> {
+        let mut listener = PgListener::connect_with(self.pool()?).await?;
+        listener.ignore_pool_close_event(true);
+        listener.listen("jobs").await?;
+        Ok(Notifications(listener))
+    }
+}
+
+/// A connection that hears [`Store::notify`].
+#[derive(Debug)]
+pub struct Notifications(PgListener);
+
+impl Notifications {
+    /// The next queue that has work.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] when the connection is lost.
+    pub async fn next(&mut self) -> Result<String> {
+        Ok(self.0.recv().await?.payload().to_owned())
+    }
+}
+
+macro_rules! transaction {
+    ($name:ident, $($field:tt)*) => {
+        impl Deref for $name {
+            type Target = Conn;
+            fn deref(&self) -> &Conn {
+                &self.$($field)*
+            }
+        }
+        impl DerefMut for $name {
+            fn deref_mut(&mut self) -> &mut Conn {
+                &mut self.$($field)*
+            }
+        }
+        impl $name {
+            /// Makes everything done here true at once. Dropping undoes it.
+            ///
+            /// # Errors
+            /// [`Error::Unavailable`]: whether it became true is then unknown.
+            pub async fn commit(self) -> Result<()> {
+                Ok(self.$($field)*.commit().await?)
+            }
+        }
+    };
+}
+
+/// A transaction of the fleet itself.
+#[derive(Debug)]
+pub struct Tx(Transaction<'static, Postgres>);
+transaction!(Tx, 0);
+
+/// A transaction of the API, for one organization or for an operator.
+#[derive(Debug)]
+pub struct Acting {
+    tx: Transaction<'static, Postgres>,
+    organization: Option<OrganizationId>,
+}
+transaction!(Acting, tx);
+
+impl Acting {
+    /// The organization, or `None` for an operator.
+    pub fn organization(&self) -> Option<OrganizationId> {
+        self.organization
+    }
+}
+
+/// A transaction of a handler, fenced by its job's claim.
+#[derive(Debug)]
+pub struct Claimed {
+    tx: Transaction<'static, Postgres>,
+    claim: Claim,
+}
+transaction!(Claimed, tx);
+
+impl Claimed {
+    /// The claim that fences this transaction.
+    pub fn claim(&self) -> Claim {
+        self.claim
+    }
+}

@@ -1,0 +1,61 @@
+//! What every handler shares: the database, the bell, the networks, storage and keys.
+//!
+//! **Invariant:** nothing here knows a job.
+
+use std::time::Duration;
+
+use bell::Bell;
+use jobs::Queue;
+use platforms::Platform;
+use store::Store;
+
+/// What every handler shares.
+#[derive(Debug)]
+pub(crate) struct Fleet {
+    /// The truth.
+    pub(crate) store: Store,
+    /// Redis.
+    pub(crate) bell: Bell,
+    /// X.
+    pub(crate) x: connectors::X,
+    /// Object storage.
+    pub(crate) media: media::Store,
+    /// Seals tokens at rest.
+    pub(crate) token_keys: seal::TokenKeys,
+    /// Opens what the API sealed into arguments.
+    pub(crate) travel_keys: seal::TravelKeys,
+    /// Settings of publishing.
+    pub(crate) publishing: Publishing,
+}
+
+/// Settings of publishing.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Publishing {
+    /// How long the network may take to answer the publishing call.
+    pub(crate) request_timeout: Duration,
+    /// How long after the intent the call may still be sent.
+    pub(crate) send_window: Duration,
+    /// Instead of the network's own wait before an account is read back.
+    pub(crate) reconcile_wait: Option<Duration>,
+}
+
+impl Fleet {
+    /// The network's connector.
+    pub(crate) fn connector(&self, platform: Platform) -> &dyn connectors::Connector {
+        match platform {
+            Platform::Twitter => &self.x,
+        }
+    }
+
+    /// Tells workers that the queue has work: by Redis, and by Postgres while Redis is down.
+    pub(crate) fn ring(&self, queue: Queue) {
+        self.bell.ring(queue.as_str(), 1);
+        if !self.bell.is_up() {
+            let store = self.store.clone();
+            tokio::spawn(async move {
+                // A lost bell costs a second at most: the claimers look by themselves.
+                let _ = store.notify(queue).await;
+            });
+        }
+    }
+}

@@ -1,0 +1,164 @@
+//! One run of one job, as its handler sees it.
+//!
+//! **Invariant:** a handler writes only through [`Run::begin`], whose transaction is fenced by the
+//! job's claim, or through a statement that records a definite outcome on a publishing intent.
+
+use serde_json::json;
+use std::future::Future;
+use std::sync::{Arc, Mutex};
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::fleet::Fleet;
+use jobs::{Failure, JobKind, NewJob, OrganizationId, Origin, Problem, Queue};
+use store::ledger::{ClaimedJob, Finish};
+use store::{Claim, Claimed};
+
+/// How a handler ends.
+#[derive(Debug)]
+pub(crate) enum Ended<T> {
+    /// The work is done; the finisher will record it.
+    Done(T),
+    /// The job has ended in the handler's own transaction.
+    Recorded,
+}
+
+/// What a handler answers.
+pub(crate) type Answer<K> = Result<Ended<<K as JobKind>::Output>, Failure>;
+
+/// One run of one job.
+#[derive(Debug)]
+pub(crate) struct Run<K> {
+    /// What every handler shares.
+    pub(crate) fleet: Arc<Fleet>,
+    /// The job as it was claimed.
+    pub(crate) job: ClaimedJob,
+    /// Its arguments.
+    pub(crate) args: K,
+    /// Set when the run shall stop: cancelled, a deploy, the lease lost.
+    pub(crate) stop: CancellationToken,
+    /// Holds the process open for calls that must not be cut.
+    pub(crate) shield: TaskTracker,
+    /// Queues to ring when the transaction that ends the job has committed.
+    pub(crate) to_ring: Mutex<Vec<Queue>>,
+}
+
+impl<K: JobKind> Run<K> {
+    /// The claim that fences this run's writes.
+    pub(crate) fn claim(&self) -> Claim {
+        Claim { job_id: self.job.id, claim_no: self.job.claim_no }
+    }
+
+    /// Whose work it is.
+    ///
+    /// # Errors
+    /// Dead when the job names no organization, which its kind needs.
+    pub(crate) fn organization(&self) -> Result<OrganizationId, Failure> {
+        self.job.organization_id.ok_or_else(|| {
+            Failure::Dead(Problem {
+                code: jobs::Code::InvalidArgument,
+                message: format!("{} needs an organization", K::KIND),
+                field: Some("organizationId".to_owned()),
+            })
+        })
+    }
+
+    /// Whether a failure of this attempt is the last one.
+    pub(crate) fn is_last_attempt(&self) -> bool {
+        self.job.attempt + 1 >= self.job.max_attempts
+    }
+
+    /// A transaction that holds the job's claim.
+    ///
+    /// # Errors
+    /// [`Failure::ClaimLost`], [`Failure::Interrupted`].
+    pub(crate) async fn begin(&self) -> Result<Claimed, Failure> {
+        self.fleet.store.claimed(self.claim()).await.map_err(failed)
+    }
+
+    /// Enqueues jobs that follow from this one, in its transaction. Ids are derived from this job's,
+    /// so that a second run meets the first one's rows.
+    ///
+    /// # Errors
+    /// [`Failure::Interrupted`].
+    pub(crate) async fn follow_up(
+        &self,
+        tx: &mut Claimed,
+        jobs: impl IntoIterator<Item = NewJob>,
+    ) -> Result<(), Failure> {
+        let jobs: Vec<NewJob> = jobs
+            .into_iter()
+            .enumerate()
+            .map(|(index, mut job)| {
+                job.id = self.job.id.derive(&format!("follow-up {index} {}", job.kind)).into();
+                job.origin = Origin::Worker;
+                job.actor.clone_from(&self.job.actor);
+                job.trace_context.clone_from(&self.job.trace_context);
+                job
+            })
+            .collect();
+        store::ledger::enqueue(tx, &jobs).await.map_err(failed)?;
+        let mut to_ring = self.to_ring.lock().expect("nobody panics while holding this lock");
+        to_ring.extend(jobs.iter().map(|job| job.kind.spec().queue));
+        Ok(())
+    }
+
+    /// Ends the job as done in the transaction that did its work.
+    ///
+    /// # Errors
+    /// [`Failure::ClaimLost`], [`Failure::Interrupted`].
+    pub(crate) async fn end(&self, tx: Claimed, output: &K::Output) -> Answer<K> {
+        self.finish(tx, Finish::Done(json!(output))).await
+    }
+
+    /// Ends the job as dead in the transaction that recorded why.
+    ///
+    /// # Errors
+    /// [`Failure::ClaimLost`], [`Failure::Interrupted`].
+    pub(crate) async fn end_dead(&self, tx: Claimed, problem: Problem) -> Answer<K> {
+        self.finish(tx, Finish::Dead(problem)).await
+    }
+
+    /// Ends the run in the handler's own transaction, in any way.
+    ///
+    /// # Errors
+    /// [`Failure::ClaimLost`], [`Failure::Interrupted`].
+    pub(crate) async fn finish(&self, mut tx: Claimed, finish: Finish) -> Answer<K> {
+        let ended = store::ledger::finish(&mut tx, &[(self.claim(), finish)]).await.map_err(failed)?;
+        tx.commit().await.map_err(failed)?;
+        let over = ended.iter().any(|ended| ended.outcome.is_some());
+        if over && self.job.notify_end {
+            self.fleet.bell.ended(self.job.id.0);
+        }
+        let rung = std::mem::take(
+            &mut *self.to_ring.lock().expect("nobody panics while holding this lock"),
+        );
+        for queue in rung {
+            self.fleet.ring(queue);
+        }
+        Ok(Ended::Recorded)
+    }
+
+    /// Runs a future to its end even when this run is stopped or its lease is lost, and keeps the
+    /// process open for it.
+    pub(crate) fn shielded<T: Send + 'static>(
+        &self,
+        future: impl Future<Output = T> + Send + 'static,
+    ) -> JoinHandle<T> {
+        self.shield.spawn(future)
+    }
+}
+
+/// What a database error means for a run.
+pub(crate) fn failed(error: store::Error) -> Failure {
+    use store::Error as E;
+    match error {
+        E::ClaimLost(_) => Failure::ClaimLost,
+        E::Unavailable(_) => Failure::Interrupted,
+        error @ (E::Rule { .. } | E::Forbidden(_) | E::WrongLogin(_) | E::WrongSchema(_) | E::Broken(_)) => {
+            tracing::error!(%error, cause = ?std::error::Error::source(&error), "a statement of a handler failed");
+            Failure::Retry(Problem::new(jobs::Code::Internal, "a statement failed"))
+        }
+    }
+}
