@@ -50,7 +50,10 @@ create index schedules_to_publish on schedules (scheduled_at)
     where status = 'scheduled' and not is_recurring and publish_planned_at is null;
 create index schedules_to_prepare on schedules (scheduled_at)
     where status = 'scheduled' and not is_recurring and prepare_planned_at is null;
-create index schedules_in_flight on schedules (updated_at) where status = 'publishing';
+-- What the scheduler looks through for rows that no job works on any more.
+create index schedules_in_flight on schedules (updated_at) where status in ('publishing', 'unconfirmed');
+create index schedules_planned on schedules (publish_planned_at)
+    where status = 'scheduled' and publish_planned_at is not null;
 
 -- Committed before the call that publishes. `open`: the call may be under way or its worker died;
 -- `unknown`: it ended without a clear answer. Either keeps everybody else from publishing.
@@ -75,6 +78,8 @@ create table publish_intents (
     platform_post_url      text,
     -- Consecutive look-ups that did not find the post.
     empty_reads            integer not null default 0,
+    -- When a person was asked to decide, because no look-up will.
+    asked_at               timestamptz,
     opened_at              timestamptz not null default clock_timestamp(),
     closed_at              timestamptz,
     check (state <> 'published' or (platform_post_id is not null and platform_post_url is not null)),

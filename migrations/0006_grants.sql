@@ -45,10 +45,13 @@ grant select (id, organization_id, name, prefix, scopes, rate_limit_per_minute, 
 
 grant select, insert, update, delete on jobs, workers, closed_keys to ezre_scheduler;
 grant select, insert on job_history, events to ezre_scheduler;
-grant select, update (status, status_reason, error_message, prepare_planned_at, publish_planned_at, updated_at)
+grant select, update (status, status_reason, error_message, retry_count, attempt_log, prepare_planned_at,
+                      publish_planned_at, updated_at)
     on schedules to ezre_scheduler;
 grant select (id, organization_id, platform, account_id, is_active) on platform_connections to ezre_scheduler;
 grant select on organizations, publish_intents to ezre_scheduler;
+grant update (asked_at) on publish_intents to ezre_scheduler;
+grant select (id, content_version_id) on media_attachments to ezre_scheduler;
 grant execute on function ledger_make_partitions() to ezre_scheduler, ezre_worker;
 
 -- The worker does the work.

@@ -1,2 +1,133 @@
-//! placeholder
-fn main() {}
+//! The scheduler: everything that happens because time passed.
+//!
+//! `plan.rs` turns due schedules into jobs, `rescue.rs` frees the jobs of dead workers,
+//! `housekeeping.rs` keeps the history's partitions and asks for pruning. Any number of schedulers
+//! may run: each step is a statement that only one of them can win.
+//!
+//! **Invariant:** what is due is decided by the database's clock alone.
+
+mod housekeeping;
+mod migrate;
+mod plan;
+mod rescue;
+
+use anyhow::Context;
+use boot::{Process, SchedulerConfig};
+use clap::{Parser, Subcommand};
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio_util::sync::CancellationToken;
+
+use bell::Bell;
+use jobs::Queue;
+use store::{Login, Store};
+
+/// Turns time into jobs.
+#[derive(Debug, Parser)]
+#[command(name = "scheduler", version, about)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Brings the schema up to date and sets the logins' passwords: the release step.
+    Migrate,
+}
+
+/// What every part of the scheduler shares.
+#[derive(Debug)]
+struct Scheduler {
+    store: Store,
+    bell: Bell,
+    config: SchedulerConfig,
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let done = match Arguments::parse().command {
+        Some(Command::Migrate) => migrate::migrate().await,
+        None => schedule().await,
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            tracing::error!(error = format!("{error:#}"), "the scheduler cannot go on");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn schedule() -> anyhow::Result<()> {
+    let config = boot::or_exit(SchedulerConfig::from_env());
+    let telemetry = boot::telemetry::start(Process::Scheduler, &config.log)?;
+    let shutdown = boot::shutdown::on_signal().context("cannot listen for signals")?;
+    let store = {
+        use secrecy::ExposeSecret;
+        Store::new(config.database_url.expose_secret(), Login::Scheduler, config.database_pool_size)?
+    };
+    let ready = store.clone();
+    let checks = boot::admin::Checks::new().ready(move || {
+        let store = ready.clone();
+        async move { store.ping().await.map_err(|error| error.to_string()) }
+    });
+    let admin =
+        boot::admin::serve_admin(config.metrics_listen, &telemetry, checks, shutdown.clone())
+            .await?;
+    tokio::select! {
+        () = shutdown.cancelled() => return Ok(()),
+        verified = store.verify_when_up() => verified.context("the database refuses this scheduler")?,
+    }
+    let bell = match &config.redis {
+        Some(redis) => {
+            use secrecy::ExposeSecret;
+            Bell::connect(Some(redis.url.expose_secret()), &redis.prefix)?
+        }
+        None => Bell::silent(),
+    };
+    let scheduler = Arc::new(Scheduler { store, bell, config });
+    tracing::info!("scheduler.started");
+    tokio::join!(
+        plan::run(scheduler.clone(), shutdown.clone()),
+        rescue::run(scheduler.clone(), shutdown.clone()),
+        housekeeping::run(scheduler.clone(), shutdown.clone()),
+    );
+    tracing::info!("scheduler.stopped");
+    let _ = admin.task.await;
+    Ok(())
+}
+
+impl Scheduler {
+    /// Tells workers that the queue has work: by Redis, and by Postgres while Redis is down.
+    async fn ring(&self, queue: Queue, jobs: usize) {
+        self.bell.ring(queue.as_str(), jobs);
+        if !self.bell.is_up() {
+            // A lost bell costs a second at most: the claimers look by themselves.
+            let _ = self.store.notify(queue).await;
+        }
+    }
+}
+
+/// Does a step again and again until the process is asked to stop; a step that fails is logged,
+/// counted and done again at its next turn.
+async fn every(
+    name: &'static str,
+    pause: Duration,
+    shutdown: CancellationToken,
+    mut step: impl AsyncFnMut() -> store::Result<()>,
+) {
+    let mut turns = tokio::time::interval(pause);
+    turns.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            () = shutdown.cancelled() => return,
+            _ = turns.tick() => {}
+        }
+        if let Err(error) = step().await {
+            metrics::counter!("ezre_scheduler_failures_total", "step" => name).increment(1);
+            tracing::warn!(step = name, %error, cause = ?std::error::Error::source(&error), "a step failed");
+        }
+    }
+}

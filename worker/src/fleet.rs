@@ -20,6 +20,8 @@ pub(crate) struct Fleet {
     pub(crate) x: connectors::X,
     /// Object storage.
     pub(crate) media: media::Store,
+    /// Largest upload that is read back, in bytes.
+    pub(crate) max_upload_bytes: usize,
     /// Seals tokens at rest.
     pub(crate) token_keys: seal::TokenKeys,
     /// Opens what the API sealed into arguments.
@@ -58,4 +60,23 @@ impl Fleet {
             });
         }
     }
+}
+
+/// Opens the media store that the settings name.
+///
+/// # Errors
+/// [`media::Error`] when the folder cannot be used or the bucket's settings do not fit together.
+pub(crate) fn media(settings: &boot::config::MediaStore) -> Result<media::Store, media::Error> {
+    use boot::config::MediaStore;
+    Ok(match settings {
+        MediaStore::Local { folder } => media::Store::Local(media::Local::open(folder)?),
+        MediaStore::S3(s3) => media::Store::S3(media::S3::open(&media::S3Settings {
+            endpoint: s3.endpoint.clone(),
+            bucket: s3.bucket.clone(),
+            region: s3.region.clone(),
+            access_key_id: s3.access_key_id.clone(),
+            secret_access_key: s3.secret_access_key.clone(),
+            path_style: s3.path_style,
+        })?),
+    })
 }

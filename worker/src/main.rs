@@ -1,2 +1,170 @@
-//! placeholder
-fn main() {}
+//! The worker: everything that is done.
+//!
+//! `dispatch.rs` hands each claimed job to its handler; the handlers stand in one folder per duty,
+//! one file per kind. The queue itself is the crate `queue`.
+//!
+//! **Invariant:** the only process that links what can publish.
+
+mod accounts;
+mod content;
+mod control;
+mod dispatch;
+mod fleet;
+mod maintenance;
+mod organizations;
+mod publishing;
+mod run;
+
+use anyhow::Context;
+use boot::{Process, WorkerConfig};
+use secrecy::ExposeSecret;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use bell::Bell;
+use dispatch::Dispatch;
+use fleet::{Fleet, Publishing};
+use jobs::Queue;
+use store::{Login, Store};
+
+/// Of one organization, at most so many jobs of one queue run at once, as a part of a queue's slots
+/// in one process, times this.
+const LANE_SHARE: i32 = 4;
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let config = boot::or_exit(WorkerConfig::from_env());
+    let telemetry = match boot::telemetry::start(Process::Worker, &config.log) {
+        Ok(telemetry) => telemetry,
+        Err(error) => {
+            tracing::error!(%error, "cannot start telemetry");
+            return ExitCode::FAILURE;
+        }
+    };
+    match work(config, telemetry).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            tracing::error!(error = format!("{error:#}"), "the worker cannot go on");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn work(config: WorkerConfig, telemetry: boot::Telemetry) -> anyhow::Result<()> {
+    let shutdown = boot::shutdown::on_signal().context("cannot listen for signals")?;
+    let store = Store::new(
+        config.database_url.expose_secret(),
+        Login::Worker,
+        config.database_pool_size,
+    )?;
+    let admin = serve_admin(&config, &store, &telemetry, shutdown.clone()).await?;
+    tokio::select! {
+        () = shutdown.cancelled() => return Ok(()),
+        verified = store.verify_when_up() => verified.context("the database refuses this worker")?,
+    }
+    let bell = match &config.redis {
+        Some(redis) => Bell::connect(Some(redis.url.expose_secret()), &redis.prefix)?,
+        None => Bell::silent(),
+    };
+    let shielded = TaskTracker::new();
+    let fleet = Arc::new(fleet(&config, store.clone(), bell.clone())?);
+    let settings = settings(&config)?;
+    queue::run(
+        store,
+        bell,
+        settings,
+        Arc::new(Dispatch { fleet, shielded: shielded.clone() }),
+        shielded,
+        shutdown.clone(),
+    )
+    .await?;
+    let _ = admin.await;
+    Ok(())
+}
+
+fn fleet(config: &WorkerConfig, store: Store, bell: Bell) -> anyhow::Result<Fleet> {
+    Ok(Fleet {
+        store,
+        bell,
+        x: connectors::X::new(config.x_api_url.clone(), config.publish_request_timeout)
+            .context("cannot make the client of X")?,
+        media: fleet::media(&config.media)?,
+        max_upload_bytes: config.max_upload_bytes,
+        token_keys: seal::TokenKeys::parse(&config.token_keys).context("TOKEN_KEYS")?,
+        travel_keys: seal::TravelKeys::parse(&config.travel_keys).context("TRAVEL_KEYS")?,
+        publishing: Publishing {
+            request_timeout: config.publish_request_timeout,
+            send_window: config.publish_send_window,
+            reconcile_wait: config.reconcile_wait,
+        },
+    })
+}
+
+fn settings(config: &WorkerConfig) -> anyhow::Result<queue::Settings> {
+    let queues = config
+        .queues
+        .iter()
+        .map(|slots| Ok((slots.queue.parse::<Queue>()?, slots.slots)))
+        .collect::<anyhow::Result<Vec<_>>>()
+        .context("WORKER_QUEUES")?;
+    let slots = queues.iter().map(|(_, slots)| *slots).max().unwrap_or(1);
+    Ok(queue::Settings {
+        name: config.name.clone(),
+        host: hostname(),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        queues,
+        per_organization: i32::try_from(slots).unwrap_or(i32::MAX).saturating_mul(LANE_SHARE),
+        renew: config.lease_renew,
+        ttl: config.lease.ttl,
+        grace: config.lease.rescue_grace,
+        shutdown_timeout: config.shutdown_timeout,
+    })
+}
+
+fn hostname() -> String {
+    std::fs::read_to_string("/proc/sys/kernel/hostname")
+        .map_or_else(|_| "unknown".to_owned(), |name| name.trim().to_owned())
+}
+
+/// How old the oldest due job may be before work counts as stuck.
+const STUCK: Duration = Duration::from_secs(60);
+
+async fn serve_admin(
+    config: &WorkerConfig,
+    store: &Store,
+    telemetry: &boot::Telemetry,
+    shutdown: CancellationToken,
+) -> anyhow::Result<tokio::task::JoinHandle<()>> {
+    let (ready, flowing) = (store.clone(), store.clone());
+    let checks = boot::admin::Checks::new()
+        .ready(move || {
+            let store = ready.clone();
+            async move { store.ping().await.map_err(|error| error.to_string()) }
+        })
+        .work(move || {
+            let store = flowing.clone();
+            async move { work_flows(&store).await }
+        });
+    let admin =
+        boot::admin::serve_admin(config.metrics_listen, telemetry, checks, shutdown).await?;
+    Ok(admin.task)
+}
+
+/// Fails on the oldest due job of any queue.
+async fn work_flows(store: &Store) -> Result<(), String> {
+    let oldest = async {
+        let mut tx = store.begin().await?;
+        store::ledger::oldest_due(&mut tx).await
+    };
+    let oldest = oldest.await.map_err(|error: store::Error| error.to_string())?;
+    for (queue, seconds) in oldest {
+        metrics::gauge!("ezre_queue_oldest_due_seconds", "queue" => queue.as_str()).set(seconds);
+        if seconds > STUCK.as_secs_f64() {
+            return Err(format!("the oldest due job of the queue {queue} waits for {seconds:.0} s"));
+        }
+    }
+    Ok(())
+}

@@ -7,11 +7,11 @@ use serde_json::json;
 use std::future::Future;
 use std::sync::{Arc, Mutex};
 use tokio::task::JoinHandle;
-use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::fleet::Fleet;
 use jobs::{Failure, JobKind, NewJob, OrganizationId, Origin, Problem, Queue};
+use queue::Stop;
 use store::ledger::{ClaimedJob, Finish};
 use store::{Claim, Claimed};
 
@@ -36,10 +36,10 @@ pub(crate) struct Run<K> {
     pub(crate) job: ClaimedJob,
     /// Its arguments.
     pub(crate) args: K,
-    /// Set when the run shall stop: cancelled, a deploy, the lease lost.
-    pub(crate) stop: CancellationToken,
+    /// Tells the run to stop: cancelled, a deploy, the lease lost.
+    pub(crate) stop: Stop,
     /// Holds the process open for calls that must not be cut.
-    pub(crate) shield: TaskTracker,
+    pub(crate) shielded: TaskTracker,
     /// Queues to ring when the transaction that ends the job has committed.
     pub(crate) to_ring: Mutex<Vec<Queue>>,
 }
@@ -140,13 +140,18 @@ impl<K: JobKind> Run<K> {
         Ok(Ended::Recorded)
     }
 
-    /// Runs a future to its end even when this run is stopped or its lease is lost, and keeps the
-    /// process open for it.
+    /// Runs a future to its end even when this run is stopped or its lease is lost, keeps the
+    /// process open for it, and keeps the run from being cut short meanwhile.
     pub(crate) fn shielded<T: Send + 'static>(
         &self,
         future: impl Future<Output = T> + Send + 'static,
     ) -> JoinHandle<T> {
-        self.shield.spawn(future)
+        let shield = self.stop.shield();
+        self.shielded.spawn(async move {
+            let outcome = future.await;
+            drop(shield);
+            outcome
+        })
     }
 }
 

@@ -48,11 +48,21 @@ impl Waiters {
     }
 }
 
+/// Where the subscription stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Subscribed {
+    /// Not yet.
+    Soon,
+    Yes,
+    /// It broke, or could not be made: waiting for it would only cost time.
+    No,
+}
+
 /// This process' subscription to the ends of jobs, made when somebody first waits.
 pub(crate) struct Ends {
     channel: String,
     waiters: Arc<Waiters>,
-    subscription: OnceLock<(Task, watch::Receiver<bool>)>,
+    subscription: OnceLock<(Task, watch::Receiver<Subscribed>)>,
 }
 
 impl Ends {
@@ -67,13 +77,14 @@ impl Ends {
         });
         let wait = EndWait { job_id, ended: Some((ended, self.waiters.clone())) };
         let (_, subscribed) = self.subscription.get_or_init(|| {
-            let (say, subscribed) = watch::channel(false);
+            let (say, subscribed) = watch::channel(Subscribed::Soon);
             let (wire, channel) = (wire.clone(), self.channel.clone());
             (Task::start(subscribe(wire, channel, self.waiters.clone(), say)), subscribed)
         });
-        if !*subscribed.borrow() && !wire.is_down() {
+        if !wire.is_down() {
             let mut subscribed = subscribed.clone();
-            if timeout(DEADLINE, subscribed.wait_for(|subscribed| *subscribed)).await.is_err() {
+            let settled = subscribed.wait_for(|subscribed| *subscribed != Subscribed::Soon);
+            if !matches!(timeout(DEADLINE, settled).await, Ok(Ok(now)) if *now == Subscribed::Yes) {
                 lost("wait_end", 1);
             }
         }
@@ -86,7 +97,7 @@ async fn subscribe(
     wire: Arc<Wire>,
     channel: String,
     waiters: Arc<Waiters>,
-    say: watch::Sender<bool>,
+    say: watch::Sender<Subscribed>,
 ) {
     loop {
         wire.up().await;
@@ -100,7 +111,7 @@ async fn subscribe(
                 }
             }
         }
-        say.send_replace(false);
+        say.send_replace(Subscribed::No);
         sleep(PAUSE).await;
     }
 }
@@ -110,19 +121,26 @@ async fn follow(
     wire: &Wire,
     channel: &str,
     waiters: &Waiters,
-    say: &watch::Sender<bool>,
+    say: &watch::Sender<Subscribed>,
 ) -> Result<(), Error> {
     let mut pubsub = wire.pubsub().await?;
     match timeout(DEADLINE, pubsub.subscribe(channel)).await {
         Ok(outcome) => outcome.map_err(Error::Refused)?,
         Err(_) => return Err(Error::Late),
     }
-    say.send_replace(true);
-    let mut messages = pubsub.into_on_message();
-    while let Some(message) = messages.next().await {
-        waiters.tell(message.get_payload_bytes());
+    say.send_replace(Subscribed::Yes);
+    let (mut sink, mut messages) = pubsub.split();
+    loop {
+        match timeout(PAUSE, messages.next()).await {
+            Ok(Some(message)) => waiters.tell(message.get_payload_bytes()),
+            Ok(None) => return Ok(()),
+            // A connection that was cut off silently would be quiet for ever.
+            Err(_) => match timeout(DEADLINE, sink.ping::<redis::Value>()).await {
+                Ok(outcome) => drop(outcome.map_err(Error::Refused)?),
+                Err(_) => return Err(Error::Late),
+            },
+        }
     }
-    Ok(())
 }
 
 /// A wait for the end of one job, begun before the job was inserted.

@@ -17,7 +17,7 @@ use url::Url;
 use crate::env::{self, Invalid, Process, Reader};
 use parts::{lease, log, media, redis};
 
-pub use crate::env::{LogFormat, QueueSlots};
+pub use crate::env::{LogFormat, QueueSlots, TokenHash};
 pub use parts::{Lease, LogSettings, MediaStore, Redis, S3};
 
 /// The exit code of a process whose configuration is wrong (`EX_CONFIG` of `sysexits.h`), which
@@ -48,7 +48,7 @@ pub struct ApiConfig {
     /// The public address, if it was set; see [`Self::public_url_at`].
     pub public_url: Option<Url>,
     /// Hash of the operators' token; without it their routes are closed.
-    pub operator_token_sha256: Option<[u8; 32]>,
+    pub operator_token_sha256: Option<TokenHash>,
     /// Setting of the travel keys, well formed.
     pub travel_keys: SecretString,
     /// Where media is kept.

@@ -11,7 +11,7 @@ mod reader;
 mod reference;
 mod shape;
 
-pub use parse::{LogFormat, QueueSlots};
+pub use parse::{LogFormat, QueueSlots, TokenHash};
 pub use problem::{Invalid, Problem};
 pub(crate) use reader::Reader;
 pub use reference::reference_markdown;

@@ -14,5 +14,5 @@ pub mod shutdown;
 pub mod telemetry;
 
 pub use config::{ApiConfig, MigrateConfig, SchedulerConfig, WorkerConfig, or_exit};
-pub use env::{Invalid, reference_markdown};
+pub use env::{Invalid, Process, reference_markdown};
 pub use telemetry::Telemetry;

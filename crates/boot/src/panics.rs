@@ -6,11 +6,15 @@
 
 use std::panic::{self, PanicHookInfo};
 
+use tracing::dispatcher::get_default;
+use tracing::subscriber::NoSubscriber;
+
 /// From here on panics are logged as `panic`, with place and thread.
 pub(crate) fn install() {
     let before = panic::take_hook();
     panic::set_hook(Box::new(move |info| {
-        if tracing::dispatcher::has_been_set() { log(info) } else { before(info) }
+        let silent = get_default(|dispatch| dispatch.is::<NoSubscriber>());
+        if silent { before(info) } else { log(info) }
     }));
 }
 

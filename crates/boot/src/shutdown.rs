@@ -54,3 +54,56 @@ impl Signals {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::{BufRead as _, BufReader, Write as _};
+    use std::process::{Command, Stdio};
+
+    use super::*;
+
+    const CHILD: &str = "BOOT_TEST_CHILD";
+
+    fn say(word: &str) {
+        writeln!(io::stdout(), "{word}").expect("somebody reads");
+    }
+
+    /// The process that the test below starts and signals; nothing when run as a test.
+    #[tokio::test]
+    async fn child() {
+        if std::env::var_os(CHILD).is_none() {
+            return;
+        }
+        let token = on_signal().expect("handlers");
+        say("ready");
+        token.cancelled().await;
+        say("cancelled");
+        std::future::pending::<()>().await;
+    }
+
+    #[test]
+    fn a_first_signal_cancels_and_a_second_one_ends_at_once() {
+        for (first, second, code) in
+            [("TERM", "TERM", 143), ("INT", "TERM", 143), ("TERM", "INT", 130)]
+        {
+            let mut child = Command::new(std::env::current_exe().expect("this test"))
+                .args(["--exact", "shutdown::tests::child", "--nocapture"])
+                .env(CHILD, "1")
+                .stdout(Stdio::piped())
+                .spawn()
+                .expect("starts");
+            let id = child.id().to_string();
+            let kill = |signal| {
+                let sent = Command::new("kill").args(["-s", signal, &id]).status().expect("kill");
+                assert!(sent.success());
+            };
+            let lines = BufReader::new(child.stdout.take().expect("piped")).lines();
+            let mut lines = lines.map(|line| line.expect("text"));
+            assert!(lines.any(|line| line.ends_with("ready")));
+            kill(first);
+            assert!(lines.any(|line| line.ends_with("cancelled")), "SIG{first} cancels the token");
+            kill(second);
+            assert_eq!(child.wait().expect("ends").code(), Some(code), "SIG{second} after it");
+        }
+    }
+}

@@ -1,7 +1,8 @@
 //! Logs and metrics of a process.
 //!
 //! [`start`] is the first thing `main` does after reading its configuration; [`crate::admin`]
-//! serves the metrics.
+//! serves the metrics. A metric's dots become underscores, and its name bears its own unit, as in
+//! `job.run.duration_seconds`.
 //!
 //! **Invariant:** set up once a process; what is recorded before that is lost, not an error.
 

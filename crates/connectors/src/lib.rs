@@ -5,6 +5,10 @@
 //! **Invariant:** [`Connector::commit`] makes exactly one write and never repeats it by itself;
 //! what cannot be known is said to be unknown.
 
+pub mod x;
+
+pub use x::X;
+
 use async_trait::async_trait;
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
@@ -164,6 +168,12 @@ pub trait Connector: Send + Sync {
 
     /// The key under which the network counts publishing calls of this account.
     fn publish_key(&self, account_id: &str) -> String;
+
+    /// Every key that can close publishing for this account: its own, and where the network has
+    /// one, the key of our app, which all accounts share.
+    fn publish_keys(&self, account_id: &str) -> Vec<String> {
+        vec![self.publish_key(account_id)]
+    }
 
     /// Who the token belongs to.
     ///

@@ -48,6 +48,8 @@ pub struct NewJob {
     pub kind: Kind,
     /// The arguments, decoded once already.
     pub args: Value,
+    /// Lower goes first within an organization; 0 is usual.
+    pub priority: i16,
     /// Not before this moment; `None` is now.
     pub run_at: Option<DateTime<Utc>>,
     /// Attempts in all.
@@ -93,6 +95,7 @@ impl NewJob {
             origin,
             kind,
             args,
+            priority: 0,
             run_at: None,
             max_attempts: kind.spec().retry.max_attempts,
             limit_keys: Vec::new(),

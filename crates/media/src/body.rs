@@ -19,34 +19,34 @@ use crate::Error;
 const PIECE_BYTES: usize = 256 * 1024;
 
 /// What is to be stored.
-pub struct Body(pub(crate) Content);
+pub struct Body<'a>(pub(crate) Content<'a>);
 
-pub(crate) enum Content {
+pub(crate) enum Content<'a> {
     Bytes(Bytes),
-    Stream { stream: BoxStream<'static, io::Result<Bytes>>, limit_bytes: u64 },
+    Stream { stream: BoxStream<'a, io::Result<Bytes>>, limit_bytes: u64 },
 }
 
-impl Body {
+impl<'a> Body<'a> {
     /// A stream of at most `limit_bytes`, such as the body of a request.
     pub fn stream<E>(
-        stream: impl Stream<Item = Result<Bytes, E>> + Send + 'static,
+        stream: impl Stream<Item = Result<Bytes, E>> + Send + 'a,
         limit_bytes: u64,
     ) -> Self
     where
-        E: Into<crate::Source> + 'static,
+        E: Into<crate::Source> + 'a,
     {
         let stream = stream.map_err(|error| io::Error::other(error)).boxed();
         Self(Content::Stream { stream, limit_bytes })
     }
 }
 
-impl<B: Into<Bytes>> From<B> for Body {
+impl<B: Into<Bytes>> From<B> for Body<'_> {
     fn from(bytes: B) -> Self {
         Self(Content::Bytes(bytes.into()))
     }
 }
 
-impl std::fmt::Debug for Body {
+impl std::fmt::Debug for Body<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match &self.0 {
             Content::Bytes(bytes) => write!(f, "Body({} bytes)", bytes.len()),
@@ -100,7 +100,7 @@ pub(crate) async fn measure(bytes: &Bytes) -> Stored {
 }
 
 /// Writes all of the body into the file.
-pub(crate) async fn pour(body: Body, file: &mut File) -> Result<Stored, Error> {
+pub(crate) async fn pour(body: Body<'_>, file: &mut File) -> Result<Stored, Error> {
     let (mut stream, limit_bytes) = match body.0 {
         Content::Bytes(bytes) => (futures::stream::iter([Ok(bytes)]).boxed(), u64::MAX),
         Content::Stream { stream, limit_bytes } => (stream, limit_bytes),
@@ -113,7 +113,7 @@ pub(crate) async fn pour(body: Body, file: &mut File) -> Result<Stored, Error> {
             if tally.size_bytes > limit_bytes {
                 return Err(Error::TooLarge { limit_bytes });
             }
-            file.write_all(piece).await.map_err(|error| failed(error))?;
+            file.write_all(piece).await.map_err(failed)?;
         }
     }
     file.flush().await.map_err(failed)?;

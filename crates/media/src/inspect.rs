@@ -7,7 +7,8 @@
 
 use crate::{Error, mp4};
 
-/// A file's type, and its dimensions as they are shown.
+/// A file's type and its dimensions: of a video as it is shown, of an image as it is stored, before
+/// any turn that its EXIF data ask for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Inspected {
     /// The MIME type.

@@ -40,7 +40,7 @@ pub enum Error {
     },
     /// The text is no key: a fault of the caller.
     #[error(
-        "`{key}` is not a key of an object: {reason}; what is right looks like {}",
+        "{key:?} is not a key of an object: {reason}; what is right looks like {}",
         key::EXAMPLE
     )]
     InvalidKey {

@@ -45,7 +45,7 @@ impl Local {
         }
     }
 
-    pub(crate) async fn put(&self, key: &Key, body: Body) -> Result<Stored, Error> {
+    pub(crate) async fn put(&self, key: &Key, body: Body<'_>) -> Result<Stored, Error> {
         let failed = |error: io::Error| Error::unavailable("writing a file", error);
         let (file, path) = incoming(&self.folder).map_err(failed)?.into_parts();
         let mut file = File::from_std(file);

@@ -4,7 +4,8 @@
 //!
 //! **Invariant:** sizes in the file are claims; nothing is read outside of the bytes given.
 //!
-//! Source: ISO/IEC 14496-12 sections 4.2 (boxes), 4.3 (`ftyp`), 8.3.2 (`tkhd`), read 2026-11-22.
+//! The layout is that of ISO/IEC 14496-12:2015, sections 4.2 (boxes), 4.3 (`ftyp`) and 8.3.2
+//! (`tkhd`).
 
 /// Brands of MP4 files that networks take; QuickTime, HEIF and AVIF share the container.
 const BRANDS: [&[u8; 4]; 13] = [

@@ -27,7 +27,7 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long the addresses of our own requests hold: far longer than a clock is wrong.
 const OWN_EXPIRY: Duration = Duration::from_secs(900);
 
-/// Source: <https://docs.aws.amazon.com/AmazonS3/latest/userguide/using-presigned-url.html>,
+/// Source: <https://aws.amazon.com/premiumsupport/knowledge-center/presigned-url-s3-bucket-expiration/>,
 /// read 2026-11-22.
 const LONGEST_EXPIRY: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 
@@ -91,7 +91,7 @@ impl S3 {
     pub(crate) async fn put(
         &self,
         key: &Key,
-        body: Body,
+        body: Body<'_>,
         content_type: &str,
     ) -> Result<Stored, Error> {
         let (stored, body) = match body.0 {
@@ -184,7 +184,7 @@ fn patience(size_bytes: u64) -> Duration {
 }
 
 /// S3 wants the size before the bytes: a stream goes through a file that nobody else can see.
-async fn spool(body: Body) -> Result<(Stored, reqwest::Body), Error> {
+async fn spool(body: Body<'_>) -> Result<(Stored, reqwest::Body), Error> {
     let failed = |error: std::io::Error| Error::unavailable("writing a temporary file", error);
     let mut file = File::from_std(tempfile::tempfile().map_err(failed)?);
     let stored = pour(body, &mut file).await?;

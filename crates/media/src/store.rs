@@ -61,7 +61,7 @@ impl Store {
     pub async fn put(
         &self,
         key: &Key,
-        body: impl Into<Body>,
+        body: impl Into<Body<'_>>,
         content_type: &str,
     ) -> Result<Stored, Error> {
         match self {

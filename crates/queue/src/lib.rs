@@ -1,1 +1,23 @@
-//! placeholder
+//! The ledger as an apalis backend; the only crate that names apalis.
+//!
+//! For each queue a [`claimer`] takes jobs from the ledger while slots are free and hands them to
+//! an apalis worker; the worker's outermost layer ([`finish_layer`]) sees how each run ended and
+//! gives it to the one [`finisher`], which ends runs in groups. The [`keeper`] renews the process'
+//! lease, rescues the jobs of others that fell silent, and passes on requests to cancel.
+//!
+//! **Invariant:** every job that was claimed is finished, handed back, or lost with the lease; and
+//! its slot is free again only then.
+
+mod backend;
+mod claimer;
+mod end;
+mod finish_layer;
+mod finisher;
+mod keeper;
+mod lease;
+mod run;
+mod stop;
+
+pub use end::End;
+pub use run::{Error, Handler, Settings, run};
+pub use stop::{Reason, Shield, Stop};

@@ -29,6 +29,10 @@ const LENIENT: GeneralPurpose = GeneralPurpose::new(
 );
 
 /// AES-256-GCM keys by id. Rings are not cloned: share one behind an `Arc`.
+///
+/// Nonces are random, so a key is to be replaced before it has sealed 2^32 secrets.
+///
+/// Source: <https://csrc.nist.gov/pubs/sp/800/38/d/r1/iprd>, read 2026-11-22.
 pub struct Keyring {
     current: Key,
     old: Vec<Key>,

@@ -128,9 +128,8 @@ impl Call {
             },
             Value::Array(items) => items.iter().map(|item| self.clean_value(item)).collect(),
             Value::Object(fields) => {
-                let clean = |(name, value): (&String, &Value)| {
-                    (self.clean(name), self.clean_value(value))
-                };
+                let clean =
+                    |(name, value): (&String, &Value)| (self.clean(name), self.clean_value(value));
                 Value::Object(fields.iter().map(clean).collect::<Map<_, _>>())
             }
             Value::Null | Value::Bool(_) | Value::Number(_) => value.clone(),

@@ -16,7 +16,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::Body;
 use hyper::body::Incoming;
-use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Notify;
@@ -141,7 +141,8 @@ async fn converse(stream: TcpStream, app: Router) {
         }
     });
     let conversation = hyper::server::conn::http1::Builder::new()
-        .timer(TokioTimer::new())
+        // An idle connection is never closed by time: that would look like a fault nobody asked for.
+        .header_read_timeout(None)
         .serve_connection(TokioIo::new(socket), service);
     tokio::select! {
         biased;

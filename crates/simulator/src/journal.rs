@@ -7,6 +7,7 @@
 //! **Invariant:** no token is ever stored here, only the user to whom it belongs; sequence numbers
 //! only grow, also over a reset.
 
+use std::collections::HashMap;
 use std::sync::Mutex;
 use std::time::Duration;
 
@@ -137,6 +138,8 @@ struct Book {
     last_effect: u64,
     entries: Vec<Entry>,
     effects: Vec<Effect>,
+    /// How many effects of each kind are in `effects`, so that waiting does not count them anew.
+    counts: HashMap<&'static str, usize>,
 }
 
 /// The record of requests and effects, with a way to wait for them.
@@ -196,6 +199,7 @@ impl Journal {
         let mut book = held(&self.book);
         book.last_effect += 1;
         let seq = book.last_effect;
+        *book.counts.entry(what.kind()).or_default() += 1;
         book.effects.push(Effect { seq, at: at.trunc_subsecs(6), request, user, what });
         drop(book);
         self.changed.send_replace(());
@@ -220,7 +224,7 @@ impl Journal {
         let book = held(&self.book);
         match kind {
             None => book.effects.len(),
-            Some(kind) => book.effects.iter().filter(|e| e.what.kind() == kind).count(),
+            Some(kind) => book.counts.get(kind).copied().unwrap_or_default(),
         }
     }
 
@@ -256,6 +260,7 @@ impl Journal {
         let mut book = held(&self.book);
         book.entries.clear();
         book.effects.clear();
+        book.counts.clear();
     }
 }
 

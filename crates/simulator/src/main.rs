@@ -40,7 +40,11 @@ async fn main() -> anyhow::Result<()> {
     };
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
     let logs = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
-    if json { logs.json().init() } else { logs.init() }
+    if json {
+        logs.json().init()
+    } else {
+        logs.init()
+    }
 
     let listener = TcpListener::bind(&options.listen)
         .await

@@ -1,1 +1,65 @@
-//! Placeholder.
+//! Idempotency keys: the same key within a day answers with the original jobs.
+//!
+//! The API claims a key in the transaction that inserts the jobs.
+//!
+//! **Invariant:** of two requests with one key, one inserts its jobs and the other learns which
+//! they are, however close together they come.
+
+use uuid::Uuid;
+
+use crate::{Conn, Result};
+use jobs::{JobId, OrganizationId};
+
+/// What became of a claim.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Claimed {
+    /// The key was free: insert the jobs.
+    Fresh,
+    /// The same request came before: these are its jobs. Insert nothing.
+    Replay(Vec<JobId>),
+    /// The key was used for another request.
+    OtherRequest,
+}
+
+/// Claims a key for jobs that are about to be inserted. `None` is an operator's key.
+///
+/// Waits while another transaction holds the same key and has not ended.
+///
+/// # Errors
+/// [`crate::Error::Unavailable`].
+pub async fn claim(
+    conn: &mut Conn,
+    organization: Option<OrganizationId>,
+    key: &str,
+    request_hash: &[u8; 32],
+    jobs: &[JobId],
+) -> Result<Claimed> {
+    let lane = organization.map_or(Uuid::nil(), |organization| organization.0);
+    let ids: Vec<Uuid> = jobs.iter().map(|job| job.0).collect();
+    let inserted = sqlx::query!(
+        "insert into idempotency_keys (lane, key, request_hash, job_ids) values ($1, $2, $3, $4)
+         on conflict (lane, key) do nothing",
+        lane,
+        key,
+        request_hash.as_slice(),
+        &ids
+    )
+    .execute(&mut *conn)
+    .await?;
+    if inserted.rows_affected() == 1 {
+        return Ok(Claimed::Fresh);
+    }
+    let before = sqlx::query!(
+        r#"select request_hash = $3 as "same!", job_ids from idempotency_keys where lane = $1 and key = $2"#,
+        lane,
+        key,
+        request_hash.as_slice()
+    )
+    .fetch_optional(conn)
+    .await?;
+    Ok(match before {
+        Some(row) if row.same => Claimed::Replay(row.job_ids.into_iter().map(JobId).collect()),
+        // Pruned between the two statements: as good as used.
+        Some(_) | None => Claimed::OtherRequest,
+    })
+}

@@ -9,6 +9,7 @@
 
 pub mod api_keys;
 pub mod attachments;
+mod clock;
 pub mod connections;
 pub mod content_requests;
 pub mod content_versions;
@@ -24,7 +25,10 @@ mod page;
 pub mod published_posts;
 pub mod schedules;
 mod session;
+#[cfg(test)]
+mod testing;
 
+pub use clock::now;
 pub use error::{Error, Result};
 pub use page::Page;
 pub use session::{Acting, Claim, Claimed, Conn, Login, Store, Tx};

@@ -1,1 +1,127 @@
-//! Placeholder.
+//! Organizations: the tenants.
+//!
+//! Written by the worker's `organization.*` handlers, shown by `/v1/organizations`.
+//!
+//! **Invariant:** a slug belongs to one organization (`organizations_slug_key`).
+
+use chrono::{DateTime, Utc};
+use serde::Serialize;
+
+use crate::{Conn, Page, Result};
+use jobs::OrganizationId;
+
+/// An organization as people see it.
+#[derive(Clone, Debug, Serialize, utoipa::ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Organization {
+    /// The organization.
+    pub id: OrganizationId,
+    /// What people call it.
+    pub name: String,
+    /// Its short name in addresses.
+    pub slug: String,
+    /// `starter`, `pro` or `business`.
+    pub plan: String,
+    /// IANA zone in which its days begin.
+    pub timezone: String,
+    /// Stripe's id of the customer.
+    pub stripe_customer_id: Option<String>,
+    /// Stripe's id of the subscription.
+    pub stripe_subscription_id: Option<String>,
+    /// Stripe's word for how the subscription stands: `active`, `past_due`, `canceled`, …
+    pub stripe_subscription_status: Option<String>,
+    /// When it was created.
+    pub created_at: DateTime<Utc>,
+    /// When it was last changed.
+    pub updated_at: DateTime<Utc>,
+}
+
+/// An organization to be created.
+#[derive(Clone, Copy, Debug)]
+pub struct NewOrganization<'a> {
+    /// Derived from the job that creates it.
+    pub id: OrganizationId,
+    /// What people call it.
+    pub name: &'a str,
+    /// Its short name in addresses.
+    pub slug: &'a str,
+    /// `starter`, `pro` or `business`.
+    pub plan: &'a str,
+    /// IANA zone in which its days begin.
+    pub timezone: &'a str,
+}
+
+/// Creates an organization; does nothing when its id is there already.
+///
+/// # Errors
+/// [`crate::Error::Rule`] `organizations_slug_key` when the slug is taken.
+pub async fn insert(conn: &mut Conn, new: NewOrganization<'_>) -> Result<()> {
+    sqlx::query!(
+        "insert into organizations (id, name, slug, plan, timezone) values ($1, $2, $3, $4, $5)
+         on conflict (id) do nothing",
+        new.id.0,
+        new.name,
+        new.slug,
+        new.plan,
+        new.timezone
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// Changes an organization, leaving what is `None` as it is; `false` when there is none.
+///
+/// # Errors
+/// [`crate::Error::Unavailable`].
+pub async fn update(
+    conn: &mut Conn,
+    id: OrganizationId,
+    name: Option<&str>,
+    timezone: Option<&str>,
+) -> Result<bool> {
+    let done = sqlx::query!(
+        "update organizations
+         set name = coalesce($2, name), timezone = coalesce($3, timezone), updated_at = now()
+         where id = $1",
+        id.0,
+        name,
+        timezone
+    )
+    .execute(conn)
+    .await?;
+    Ok(done.rows_affected() == 1)
+}
+
+/// One organization.
+///
+/// # Errors
+/// [`crate::Error::Unavailable`].
+pub async fn get(conn: &mut Conn, id: OrganizationId) -> Result<Option<Organization>> {
+    Ok(sqlx::query_as!(
+        Organization,
+        "select id, name, slug, plan, timezone, stripe_customer_id, stripe_subscription_id,
+                stripe_subscription_status, created_at, updated_at
+         from organizations where id = $1",
+        id.0
+    )
+    .fetch_optional(conn)
+    .await?)
+}
+
+/// Organizations that the caller may see, newest first.
+///
+/// # Errors
+/// [`crate::Error::Unavailable`].
+pub async fn list(conn: &mut Conn, page: Page) -> Result<Vec<Organization>> {
+    Ok(sqlx::query_as!(
+        Organization,
+        "select id, name, slug, plan, timezone, stripe_customer_id, stripe_subscription_id,
+                stripe_subscription_status, created_at, updated_at
+         from organizations where id < $1 order by id desc limit $2",
+        page.below(),
+        page.limit
+    )
+    .fetch_all(conn)
+    .await?)
+}

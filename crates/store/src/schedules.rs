@@ -1,1 +1,164 @@
-//! Placeholder.
+//! `schedules`: when and where content goes out, what was tried, and what came of it.
+//!
+//! | file | what |
+//! | --- | --- |
+//! | `check.rs` | whether content may go out on an account |
+//! | `write.rs` | what handlers do to a schedule |
+//! | `plan.rs` | the clock turns schedules into jobs |
+//! | `adrift.rs` | schedules whose job ended without a word |
+//!
+//! **Invariant:** every state but the happy ones carries a reason that a person understands.
+
+mod adrift;
+mod check;
+mod plan;
+mod status;
+mod write;
+
+use chrono::{DateTime, NaiveDateTime, Utc};
+use serde::Serialize;
+use serde_json::Value;
+use uuid::Uuid;
+
+use crate::{Conn, Page, Result};
+use jobs::{ConnectionId, ContentVersionId, OrganizationId, ScheduleId};
+
+pub use adrift::{Mended, Mending, mend_adrift};
+pub use check::{Attachment, Publishable, check_publishable};
+pub use plan::{Due, due_to_prepare, due_to_publish};
+pub use status::Status;
+pub use write::{
+    Entry, LiveJob, Locked, Move, NewSchedule, Prepared, forget_prepared, insert, live_jobs, lock,
+    move_to, published, put_on_hold, reschedule, restart, save_prepared,
+};
+
+/// A schedule as people see it.
+#[derive(Clone, Debug, Serialize, utoipa::ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Schedule {
+    /// The schedule.
+    pub id: ScheduleId,
+    /// Whose it is.
+    pub organization_id: OrganizationId,
+    /// What goes out.
+    pub content_version_id: ContentVersionId,
+    /// Where it goes out.
+    pub platform_connection_id: ConnectionId,
+    /// When it goes out.
+    pub scheduled_at: DateTime<Utc>,
+    /// The wall time that was asked for.
+    pub wall_time: NaiveDateTime,
+    /// IANA zone of the wall time.
+    pub timezone: String,
+    /// `scheduled`, `publishing`, `awaiting_platform`, `published`, `failed`, `unconfirmed`,
+    /// `missed`, `skipped`, `on_hold` or `cancelled`.
+    pub status: String,
+    /// What a person must know about the status.
+    pub status_reason: Option<String>,
+    /// The network's own id of the post.
+    pub published_post_id: Option<String>,
+    /// Where people see the post.
+    pub published_post_url: Option<String>,
+    /// When it went out.
+    pub published_at: Option<DateTime<Utc>>,
+    /// What went wrong last.
+    pub error_message: Option<String>,
+    /// Attempts that failed.
+    pub retry_count: i32,
+    /// How often a failed attempt is repeated.
+    pub max_retries: i32,
+    /// One entry for each attempt: `at`, `outcome`, `message`, `attempt`.
+    pub attempt_log: Value,
+    /// Whether it recurs.
+    pub is_recurring: bool,
+    /// `daily`, `weekly`, `monthly` or `cron`.
+    pub recurrence_pattern: Option<String>,
+    /// When it stops to recur.
+    pub recurrence_end_date: Option<DateTime<Utc>>,
+    /// The recurring schedule of which this is an occurrence.
+    pub parent_schedule_id: Option<Uuid>,
+    /// Who scheduled it.
+    pub created_by: String,
+    /// When it was scheduled.
+    pub created_at: DateTime<Utc>,
+    /// When it last changed.
+    pub updated_at: DateTime<Utc>,
+}
+
+/// Which schedules to list.
+#[derive(Clone, Debug, Default)]
+pub struct Filter {
+    /// Only of this status.
+    pub status: Option<String>,
+    /// Only of this account.
+    pub platform_connection_id: Option<Uuid>,
+    /// Only of this content version.
+    pub content_version_id: Option<Uuid>,
+    /// Only those that go out at or after this moment.
+    pub scheduled_from: Option<DateTime<Utc>>,
+    /// Only those that go out before this moment.
+    pub scheduled_before: Option<DateTime<Utc>>,
+}
+
+/// One schedule.
+///
+/// # Errors
+/// [`crate::Error::Unavailable`].
+pub async fn get(conn: &mut Conn, id: ScheduleId) -> Result<Option<Schedule>> {
+    Ok(sqlx::query_as!(
+        Schedule,
+        "select id, organization_id, content_version_id, platform_connection_id, scheduled_at, wall_time,
+                timezone, status, status_reason, published_post_id, published_post_url, published_at,
+                error_message, retry_count, max_retries, attempt_log, is_recurring, recurrence_pattern,
+                recurrence_end_date, parent_schedule_id, created_by, created_at, updated_at
+         from schedules where id = $1",
+        id.0
+    )
+    .fetch_optional(conn)
+    .await?)
+}
+
+/// Schedules, newest first.
+///
+/// # Errors
+/// [`crate::Error::Unavailable`].
+pub async fn list(conn: &mut Conn, filter: &Filter, page: Page) -> Result<Vec<Schedule>> {
+    Ok(sqlx::query_as!(
+        Schedule,
+        "select id, organization_id, content_version_id, platform_connection_id, scheduled_at, wall_time,
+                timezone, status, status_reason, published_post_id, published_post_url, published_at,
+                error_message, retry_count, max_retries, attempt_log, is_recurring, recurrence_pattern,
+                recurrence_end_date, parent_schedule_id, created_by, created_at, updated_at
+         from schedules
+         where id < $1 and ($3::text is null or status = $3)
+           and ($4::uuid is null or platform_connection_id = $4)
+           and ($5::uuid is null or content_version_id = $5)
+           and ($6::timestamptz is null or scheduled_at >= $6)
+           and ($7::timestamptz is null or scheduled_at < $7)
+         order by id desc limit $2",
+        page.below(),
+        page.limit,
+        filter.status,
+        filter.platform_connection_id,
+        filter.content_version_id,
+        filter.scheduled_from,
+        filter.scheduled_before
+    )
+    .fetch_all(conn)
+    .await?)
+}
+
+/// The key that makes a schedule's publishing job the only live one.
+pub fn publish_key(schedule: ScheduleId) -> String {
+    format!("publish:{schedule}")
+}
+
+/// The key that makes a schedule's preparing job the only live one.
+pub fn prepare_key(schedule: ScheduleId) -> String {
+    format!("prepare:{schedule}")
+}
+
+/// The key that makes an intent's look-up job the only live one.
+pub fn reconcile_key(intent: jobs::IntentId) -> String {
+    format!("reconcile:{intent}")
+}

@@ -85,6 +85,12 @@ impl Store {
         Ok(Store { pool, login, verified: Arc::new(AtomicBool::new(false)) })
     }
 
+    /// The owner's own connections, for tests of single statements.
+    #[cfg(test)]
+    pub(crate) fn of_owner(pool: PgPool) -> Store {
+        Store { pool, login: Login::Worker, verified: Arc::new(AtomicBool::new(true)) }
+    }
+
     /// Checks that the login is the process' own, that it cannot do more than it should, and that
     /// the schema is the one this build needs.
     ///

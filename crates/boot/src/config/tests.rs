@@ -137,7 +137,8 @@ fn a_secret_is_in_no_error_and_no_debug_output() {
         assert!(!said.contains("sw0rdfish"), "{said}");
     }
     let shown = format!("{:?}{:?}", api(&examples()), worker(&examples()));
-    for variable in secrets.iter().filter(|variable| variable.name != "OPERATOR_TOKEN_SHA256") {
+    assert!(!shown.contains("159, 134"), "the operators' token: {shown}");
+    for variable in secrets {
         assert!(!shown.contains(variable.example), "{}: {shown}", variable.name);
     }
 }
@@ -209,4 +210,27 @@ fn migrating_needs_only_its_own_login() {
     let config = MigrateConfig::from(&look).expect("whole");
     assert_eq!(config.database_url.expose_secret(), owner);
     assert!(config.api_database_url.is_none());
+}
+
+/// The process that the test below starts; nothing when run as a test.
+#[test]
+fn child() {
+    if std::env::var_os("BOOT_TEST_CHILD").is_some() {
+        or_exit(WorkerConfig::from(&|_| None));
+    }
+}
+
+#[test]
+fn a_process_with_a_wrong_configuration_says_so_and_ends_with_78() {
+    let output = std::process::Command::new(std::env::current_exe().expect("this test"))
+        .args(["--exact", "config::tests::child", "--nocapture"])
+        .env("BOOT_TEST_CHILD", "1")
+        .output()
+        .expect("runs");
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(EXIT_CONFIG), "{said}");
+    assert!(
+        said.contains("the configuration has 4 problems:\n  TRAVEL_KEYS is not set."),
+        "{said}"
+    );
 }

@@ -4,6 +4,7 @@
 //!
 //! **Invariant:** what is said to be wrong never repeats the text that was read.
 
+use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -104,11 +105,28 @@ pub(crate) fn redis_url(_: Shape, text: &str) -> Result<SecretString, Wrong> {
     url(text, &["redis", "rediss"]).map(|_| text.into())
 }
 
-pub(crate) fn sha256(_: Shape, text: &str) -> Result<[u8; 32], Wrong> {
+/// The SHA-256 of a token, to be compared in constant time; `Debug` does not show it.
+#[derive(Clone)]
+pub struct TokenHash([u8; 32]);
+
+impl TokenHash {
+    /// The bytes of the hash.
+    pub fn as_bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+}
+
+impl fmt::Debug for TokenHash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("TokenHash")
+    }
+}
+
+pub(crate) fn sha256(_: Shape, text: &str) -> Result<TokenHash, Wrong> {
     let mut bytes = [0; 32];
     hex::decode_to_slice(text, &mut bytes)
         .map_err(|_| "is not 64 hexadecimal digits".to_owned())?;
-    Ok(bytes)
+    Ok(TokenHash(bytes))
 }
 
 /// Reads the shape of keys only; the crate that uses them reads them for good.

@@ -9,6 +9,7 @@ use s3s::auth::SimpleAuth;
 use s3s::service::S3ServiceBuilder;
 use s3s_fs::FileSystem;
 use tempfile::TempDir;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 use uuid::Uuid;
 
@@ -206,12 +207,52 @@ async fn a_wrong_secret_is_refused_and_shown_nowhere() {
     }
 }
 
+/// What reading an object says when the server gives this answer, word for word.
+async fn when_answered(mut settings: S3Settings, answer: &'static str) -> Error {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    let address = listener.local_addr().expect("bound");
+    settings.endpoint = Url::parse(&format!("http://{address}")).expect("an address");
+    let server = tokio::spawn(async move {
+        let (mut socket, _) = listener.accept().await.expect("a client");
+        let mut request = Vec::new();
+        while !request.ends_with(b"\r\n\r\n") {
+            assert_ne!(socket.read_buf(&mut request).await.expect("a request"), 0);
+        }
+        socket.write_all(answer.as_bytes()).await.expect("a client");
+    });
+    let error = s3(&settings).get(&key(), 10).await.expect_err(answer);
+    server.await.expect("asked once");
+    error
+}
+
 #[tokio::test]
-async fn a_bucket_that_is_not_there_is_a_setting_to_correct() {
-    let (_folder, mut settings) = serve().await;
-    settings.bucket = "elsewhere".to_owned();
-    let error = s3(&settings).get(&key(), 10).await.expect_err("no bucket");
+async fn each_answer_falls_into_the_class_of_what_to_do() {
+    let (_folder, settings) = serve().await;
+    let when = |answer| when_answered(settings.clone(), answer);
+
+    let error = when(
+        "HTTP/1.1 404 Not Found\r\ncontent-length: 40\r\n\r\n\
+         <Error><Code>NoSuchBucket</Code></Error>",
+    );
+    let error = error.await;
     assert!(matches!(&error, Error::Refused { code, .. } if code == "NoSuchBucket"), "{error}");
+
+    let error = when("HTTP/1.1 301 Moved\r\nlocation: /other\r\ncontent-length: 0\r\n\r\n").await;
+    assert!(matches!(error, Error::Refused { status: 301, .. }), "another region: {error}");
+
+    for answer in [
+        "HTTP/1.1 503 Slow Down\r\ncontent-length: 0\r\n\r\n",
+        "HTTP/1.1 429 Too Many Requests\r\ncontent-length: 0\r\n\r\n",
+        "HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\ncut",
+        "nonsense\r\n\r\n",
+    ] {
+        let error = when(answer).await;
+        assert!(matches!(error, Error::Unavailable { .. }), "{answer}: {error}");
+        assert!(!format!("{error:?}").contains("X-Amz"), "{error:?}");
+    }
+
+    let endless = when("HTTP/1.1 200 OK\r\nconnection: close\r\n\r\nmore than ten bytes").await;
+    assert!(matches!(endless, Error::TooLarge { limit_bytes: 10 }), "{endless}");
 }
 
 #[tokio::test]

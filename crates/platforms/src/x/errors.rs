@@ -54,6 +54,9 @@ fn success(body: &Value, endpoint: Endpoint) -> ErrorClass {
         Some("failed") => ErrorClass::Permanent,
         Some("pending" | "in_progress") => ErrorClass::Pending,
         _ if endpoint.publishes() => ErrorClass::Ambiguous,
+        _ if endpoint == Endpoint::DeletePost && is_problem(body, "resource-not-found") => {
+            ErrorClass::Ignore
+        }
         _ if body.get("errors").is_some() => ErrorClass::Permanent,
         _ => ErrorClass::Transient,
     }

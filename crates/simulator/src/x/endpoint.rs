@@ -72,9 +72,7 @@ impl Endpoint {
             Endpoint::CreatePost => 100,
             Endpoint::DeletePost => 50,
             Endpoint::UploadMedia => 500,
-            Endpoint::UploadInitialize
-            | Endpoint::UploadAppend
-            | Endpoint::UploadFinalize => 1875,
+            Endpoint::UploadInitialize | Endpoint::UploadAppend | Endpoint::UploadFinalize => 1875,
             // Not named by the contracts: guesses.
             Endpoint::GetPosts | Endpoint::GetPost => 900,
             Endpoint::UploadStatus => 1000,

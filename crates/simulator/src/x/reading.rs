@@ -81,7 +81,10 @@ impl Span {
 
 /// A page's token: the last id of the page before, base 32 with the extended hex alphabet.
 fn token(id: u64) -> String {
-    (0..13).rev().map(|at| char::from_digit(((id >> (at * 5)) & 31) as u32, 32).unwrap_or('0')).collect()
+    (0..13)
+        .rev()
+        .map(|at| char::from_digit(((id >> (at * 5)) & 31) as u32, 32).unwrap_or('0'))
+        .collect()
 }
 
 fn read_token(token: &str) -> Option<u64> {
@@ -108,7 +111,9 @@ impl World {
         }
         let span = Span::new(query)?;
         if self.accounts.user(author).is_none() {
-            return Ok(json!({ "errors": [Problem::not_found("user", "id", author).as_partial()] }));
+            return Ok(
+                json!({ "errors": [Problem::not_found("user", "id", author).as_partial()] }),
+            );
         }
         let wanted = query.get("max_results").and_then(whole);
         let wanted = wanted.and_then(|n| usize::try_from(n).ok()).unwrap_or(PAGE);

@@ -166,10 +166,9 @@ pub(super) fn check_query(
     for (name, value) in query {
         let shape = fields.iter().find(|field| field.name == name).map(|field| &field.shape);
         let value = match shape {
-            Some(Shape::Whole { .. }) => value.parse::<i64>().map_or_else(
-                |_| Value::from(value.as_str()),
-                Value::from,
-            ),
+            Some(Shape::Whole { .. }) => {
+                value.parse::<i64>().map_or_else(|_| Value::from(value.as_str()), Value::from)
+            }
             Some(Shape::List { .. }) => value.split(',').map(Value::from).collect(),
             _ => Value::from(value.as_str()),
         };

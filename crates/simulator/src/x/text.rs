@@ -247,7 +247,8 @@ mod tests {
     #[test]
     fn links_are_shortened_signs_escaped_and_ranges_right() {
         let mut number = 0;
-        let media = [Attached { media_key: "3_9".into(), username: "ada", post_id: 7, kind: "photo" }];
+        let media =
+            [Attached { media_key: "3_9".into(), username: "ada", post_id: 7, kind: "photo" }];
         let shown = Shown::new(
             "é & <b> #Ätag see https://example.com/a?b=1&c=2 and @bob",
             &media,

@@ -32,6 +32,7 @@ pub async fn enqueue(conn: &mut Conn, jobs: &[NewJob]) -> Result<Vec<Enqueued>> 
         jobs.iter().map(|j| j.organization_id.map(|o| o.0)).collect();
     let args: Vec<Value> = jobs.iter().map(|j| j.args.clone()).collect();
     let versions: Vec<i16> = jobs.iter().map(|j| j.kind.spec().args_version).collect();
+    let priorities: Vec<i16> = jobs.iter().map(|j| j.priority).collect();
     let run_at: Vec<Option<chrono::DateTime<chrono::Utc>>> =
         jobs.iter().map(|j| j.run_at).collect();
     let max_attempts: Vec<i32> =
@@ -43,17 +44,18 @@ pub async fn enqueue(conn: &mut Conn, jobs: &[NewJob]) -> Result<Vec<Enqueued>> 
     let traces: Vec<Option<String>> = jobs.iter().map(|j| j.trace_context.clone()).collect();
     let inserted = sqlx::query_scalar!(
         r#"insert into jobs (id, organization_id, actor, origin, queue, kind, args_version, args, state,
-                             run_at, max_attempts, limit_keys, notify_end, unique_key, retried_from, trace_context)
+                             priority, run_at, max_attempts, limit_keys, notify_end, unique_key, retried_from,
+                             trace_context)
            select j.id, j.organization_id, j.actor, j.origin, j.queue, j.kind, j.args_version, j.args,
                   case when j.run_at > now() then 'scheduled' else 'ready' end,
-                  coalesce(j.run_at, now()), j.max_attempts,
+                  j.priority, coalesce(j.run_at, now()), j.max_attempts,
                   array(select jsonb_array_elements_text(j.limit_keys)),
                   j.notify_end, j.unique_key, j.retried_from, j.trace_context
            from unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::text[], $6::text[], $7::smallint[],
                        $8::jsonb[], $9::timestamptz[], $10::int[], $11::jsonb[], $12::bool[], $13::text[],
-                       $14::uuid[], $15::text[])
+                       $14::uuid[], $15::text[], $16::smallint[])
                 as j (id, organization_id, actor, origin, queue, kind, args_version, args, run_at,
-                      max_attempts, limit_keys, notify_end, unique_key, retried_from, trace_context)
+                      max_attempts, limit_keys, notify_end, unique_key, retried_from, trace_context, priority)
            on conflict (unique_key) where unique_key is not null do nothing
            returning id"#,
         &ids,
@@ -71,6 +73,7 @@ pub async fn enqueue(conn: &mut Conn, jobs: &[NewJob]) -> Result<Vec<Enqueued>> 
         &unique as &[Option<String>],
         &retried as &[Option<Uuid>],
         &traces as &[Option<String>],
+        &priorities,
     )
     .fetch_all(conn)
     .await?;

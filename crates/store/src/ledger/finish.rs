@@ -20,6 +20,8 @@ pub enum Finish {
     Retry(Problem, Duration),
     /// Not now.
     Snooze(DateTime<Utc>, Wait),
+    /// Not now: again when this pause is over.
+    SnoozeFor(Duration, Wait),
     /// No attempt can succeed.
     Dead(Problem),
     /// No longer wanted.
@@ -64,6 +66,9 @@ pub async fn finish(conn: &mut Conn, runs: &[(Claim, Finish)]) -> Result<Vec<End
             Finish::Snooze(until, wait) => {
                 ("snooze", Some(*until), None, None, None, Some(wait.clone()))
             }
+            Finish::SnoozeFor(pause, wait) => {
+                ("snooze", None, Some(pause.as_secs_f64()), None, None, Some(wait.clone()))
+            }
             Finish::Dead(problem) => ("dead", None, None, Some(problem), None, None),
             Finish::Cancelled(problem) => ("cancelled", None, None, Some(problem), None, None),
         };
@@ -102,12 +107,11 @@ pub(super) fn outcome(word: &str) -> Option<Outcome> {
 ///
 /// # Errors
 /// [`crate::Error::Unavailable`].
-pub async fn hand_back(store: &Store, claims: &[Claim]) -> Result<u64> {
+pub async fn hand_back(conn: &mut Conn, claims: &[Claim]) -> Result<u64> {
     let (ids, numbers): (Vec<Uuid>, Vec<i64>) =
         claims.iter().map(|claim| (claim.job_id.0, claim.claim_no)).unzip();
-    let mut tx = store.begin().await?;
-    let done = sqlx::query_file!("src/ledger/hand_back.sql", &ids, &numbers).fetch_all(&mut *tx).await?;
-    tx.commit().await?;
+    let done =
+        sqlx::query_file!("src/ledger/hand_back.sql", &ids, &numbers).fetch_all(conn).await?;
     Ok(done.len() as u64)
 }
 

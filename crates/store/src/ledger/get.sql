@@ -1,4 +1,4 @@
--- One job, live or ended. $1 id. History is looked at from the week in which the id was made.
+-- Jobs by id, live or ended, in any order. $1 ids.
 select j.id as "id!", j.organization_id, j.kind as "kind!", j.queue as "queue!", j.state as "state!",
        j.actor as "actor!", j.origin as "origin!", j.args as "args!", j.priority as "priority!",
        j.run_at as "run_at!", j.attempt as "attempt!", j.max_attempts as "max_attempts!",
@@ -18,10 +18,9 @@ left join lateral (
     where (p.queue = j.queue or p.queue is null) and (p.organization_id = j.organization_id or p.organization_id is null)
     order by p.paused_at limit 1
 ) p on true
-where j.id = $1
+where j.id = any($1::uuid[])
 union all
 select h.id, h.organization_id, h.kind, h.queue, h.outcome, h.actor, h.origin, h.args, h.priority,
        h.run_at, h.attempt, h.max_attempts, h.crashes, h.worker, null, h.result, h.errors, null,
        false, h.retried_from, h.created_at, h.started_at, h.finished_at
-from job_history h where h.id = $1
-limit 1
+from job_history h where h.id = any($1::uuid[])

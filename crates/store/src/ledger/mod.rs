@@ -8,6 +8,8 @@ mod cancel;
 mod claim;
 mod enqueue;
 mod finish;
+#[cfg(test)]
+mod model;
 mod pause;
 mod prune;
 mod read;
@@ -20,6 +22,6 @@ pub use enqueue::{Enqueued, enqueue};
 pub use finish::{Ended, Finish, finish, hand_back, progress};
 pub use pause::{Paused, close_key, pause, pauses, reopen_key, resume};
 pub use prune::{make_partitions, prune};
-pub use read::{JobFilter, JobView, QueueDepth, depths, get, list, oldest_due};
+pub use read::{JobFilter, JobView, QueueDepth, depths, get, get_many, list, oldest_due};
 pub use rescue::{Rescued, rescue};
 pub use workers::{WorkerView, register, renew, stop, workers};

@@ -78,7 +78,16 @@ pub struct JobFilter {
 /// # Errors
 /// [`crate::Error::Unavailable`].
 pub async fn get(conn: &mut Conn, id: JobId) -> Result<Option<JobView>> {
-    Ok(sqlx::query_file_as!(JobView, "src/ledger/get.sql", id.0).fetch_optional(conn).await?)
+    Ok(get_many(conn, &[id]).await?.pop())
+}
+
+/// Those of the jobs that are there, live or ended, in any order.
+///
+/// # Errors
+/// [`crate::Error::Unavailable`].
+pub async fn get_many(conn: &mut Conn, ids: &[JobId]) -> Result<Vec<JobView>> {
+    let ids: Vec<Uuid> = ids.iter().map(|id| id.0).collect();
+    Ok(sqlx::query_file_as!(JobView, "src/ledger/get.sql", &ids).fetch_all(conn).await?)
 }
 
 /// Jobs, newest first.

@@ -1,0 +1,104 @@
+//! What every handler shares.
+//!
+//! **Invariant:** nothing here can publish, read a token, or change a row other than by enqueueing.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use secrecy::ExposeSecret as _;
+use tokio_util::sync::CancellationToken;
+use url::Url;
+
+use crate::auth::Keys;
+use crate::database::Database;
+use bell::Bell;
+use boot::ApiConfig;
+use boot::config::{MediaStore, TokenHash};
+use seal::TravelKeys;
+use store::{Login, Store};
+
+/// What every handler shares; cheap to clone.
+#[derive(Clone)]
+pub(crate) struct App(Arc<Inner>);
+
+/// The parts.
+pub(crate) struct Inner {
+    /// Postgres.
+    pub(crate) database: Database,
+    /// Redis.
+    pub(crate) bell: Bell,
+    /// Keys that were looked up a moment ago.
+    pub(crate) keys: Keys,
+    /// SHA-256 of the operators' token, if there is one.
+    pub(crate) operator_token: Option<TokenHash>,
+    /// Seals secrets for their way to the worker.
+    pub(crate) travel_keys: TravelKeys,
+    /// Where uploads go.
+    pub(crate) media: media::Store,
+    /// Under which address others reach this process.
+    pub(crate) public_url: Url,
+    /// Largest JSON body.
+    pub(crate) max_body_bytes: usize,
+    /// Largest upload.
+    pub(crate) max_upload_bytes: u64,
+    /// Longest time for a request.
+    pub(crate) request_timeout: Duration,
+    /// Requests a minute of a key without a limit of its own.
+    pub(crate) default_rate_limit: u32,
+    /// Cancelled when the process is to end: nobody begins to wait any more.
+    pub(crate) shutdown: CancellationToken,
+}
+
+impl std::ops::Deref for App {
+    type Target = Inner;
+
+    fn deref(&self) -> &Inner {
+        &self.0
+    }
+}
+
+impl App {
+    /// Puts the parts together. Connects to nothing yet.
+    pub(crate) fn new(
+        config: &ApiConfig,
+        public_url: Url,
+        shutdown: CancellationToken,
+    ) -> anyhow::Result<Self> {
+        let url = config.database_url.expose_secret();
+        let store = Store::new(url, Login::Api, config.database_pool_size)?;
+        let bell = match &config.redis {
+            Some(redis) => Bell::connect(Some(redis.url.expose_secret()), &redis.prefix)?,
+            None => Bell::silent(),
+        };
+        let inner = Inner {
+            database: Database::new(store),
+            bell,
+            keys: Keys::default(),
+            operator_token: config.operator_token_sha256.clone(),
+            travel_keys: TravelKeys::parse(&config.travel_keys).context("TRAVEL_KEYS")?,
+            media: open_media(&config.media).context("MEDIA_STORE")?,
+            public_url,
+            max_body_bytes: config.max_body_bytes,
+            max_upload_bytes: config.max_upload_bytes as u64,
+            request_timeout: config.request_timeout,
+            default_rate_limit: config.default_rate_limit_per_minute,
+            shutdown,
+        };
+        Ok(Self(Arc::new(inner)))
+    }
+}
+
+fn open_media(store: &MediaStore) -> Result<media::Store, media::Error> {
+    Ok(match store {
+        MediaStore::Local { folder } => media::Store::Local(media::Local::open(folder)?),
+        MediaStore::S3(s3) => media::Store::S3(media::S3::open(&media::S3Settings {
+            endpoint: s3.endpoint.clone(),
+            bucket: s3.bucket.clone(),
+            region: s3.region.clone(),
+            access_key_id: s3.access_key_id.clone(),
+            secret_access_key: s3.secret_access_key.clone(),
+            path_style: s3.path_style,
+        })?),
+    })
+}

@@ -1,0 +1,223 @@
+//! One request to X and what its answer means.
+//!
+//! **Invariant:** no token leaves this file: not in an error, a message, a log or a key.
+
+use chrono::{DateTime, TimeDelta, Utc};
+use platforms::x::{Endpoint, RATE_WINDOW, classify, message};
+use platforms::{ErrorClass, Platform};
+use reqwest::header::HeaderMap;
+use reqwest::{RequestBuilder, Response};
+use secrecy::{ExposeSecret, SecretString};
+use serde_json::Value;
+use sha2::{Digest, Sha256};
+use std::error::Error as _;
+use tracing::field::Empty;
+use tracing::{Instrument, Span, debug, info_span};
+
+use crate::{Access, Called, Closed, Error, Refusal};
+
+/// Longest message that is kept, in characters.
+const MESSAGE_MAX: usize = 500;
+/// Largest answer that is read, in bytes; a page of a hundred posts is far smaller.
+const BODY_MAX: usize = 8 * 1024 * 1024;
+/// Longest time for which a header may close a key.
+const CLOSED_MAX: TimeDelta = TimeDelta::days(31);
+
+/// Whose budget a call spends, and whose token must not be told.
+pub(super) struct Budget<'a> {
+    pub(super) endpoint: Endpoint,
+    key: String,
+    token: &'a SecretString,
+}
+
+impl<'a> Budget<'a> {
+    pub(super) fn of_account(endpoint: Endpoint, access: &'a Access) -> Self {
+        Budget { endpoint, key: endpoint.user_key(&access.account_id), token: &access.token }
+    }
+
+    /// For the call that asks whose token it is: a digest of the token stands for the account.
+    pub(super) fn of_unknown_account(endpoint: Endpoint, token: &'a SecretString) -> Self {
+        let digest = Sha256::digest(token.expose_secret());
+        let name: String = digest.iter().take(8).map(|byte| format!("{byte:02x}")).collect();
+        Budget { endpoint, key: endpoint.user_key(&format!("token-{name}")), token }
+    }
+
+    /// Text for people and logs: without the token, and not too long.
+    pub(super) fn tell(&self, text: &str) -> String {
+        let token = self.token.expose_secret();
+        let told = if token.is_empty() { text.to_owned() } else { text.replace(token, "[token]") };
+        told.chars().take(MESSAGE_MAX).collect()
+    }
+}
+
+/// No answer.
+pub(super) enum Failed {
+    /// Nothing reached X.
+    NotSent(String),
+    /// The request may have reached X.
+    Lost(String),
+}
+
+/// An answer, whatever it says.
+pub(super) struct Answer {
+    status: u16,
+    headers: HeaderMap,
+    /// [`Value::Null`] when it was empty or not readable JSON.
+    pub(super) body: Value,
+    /// Why the body is not readable.
+    trouble: Option<String>,
+}
+
+/// Sends a request and reads the answer.
+pub(super) async fn send(request: RequestBuilder, budget: &Budget<'_>) -> Result<Answer, Failed> {
+    let span = info_span!(
+        "network.call",
+        platform.id = Platform::Twitter.as_str(),
+        http.route = budget.endpoint.name(),
+        http.status = Empty,
+    );
+    async {
+        let result = send_plain(request, budget).await;
+        match &result {
+            Ok(answer) => {
+                Span::current().record("http.status", answer.status);
+                debug!("answered");
+            }
+            Err(Failed::NotSent(reason)) => debug!(reason, "not sent"),
+            Err(Failed::Lost(reason)) => debug!(reason, "no answer"),
+        }
+        result
+    }
+    .instrument(span)
+    .await
+}
+
+async fn send_plain(request: RequestBuilder, budget: &Budget<'_>) -> Result<Answer, Failed> {
+    let response = request.send().await.map_err(|error| {
+        let nothing_sent = error.is_connect() || error.is_builder();
+        let reason = budget.tell(&chain(error));
+        if nothing_sent { Failed::NotSent(reason) } else { Failed::Lost(reason) }
+    })?;
+    let status = response.status().as_u16();
+    let headers = response.headers().clone();
+    let (body, trouble) = match read(response).await {
+        Ok(body) => (body, None),
+        Err(trouble) => (Value::Null, Some(budget.tell(&trouble))),
+    };
+    Ok(Answer { status, headers, body, trouble })
+}
+
+async fn read(mut response: Response) -> Result<Value, String> {
+    let mut body = Vec::new();
+    while let Some(chunk) = response.chunk().await.map_err(chain)? {
+        if body.len() + chunk.len() > BODY_MAX {
+            return Err(format!("the answer is longer than {BODY_MAX} bytes"));
+        }
+        body.extend_from_slice(&chunk);
+    }
+    if body.is_empty() {
+        return Ok(Value::Null);
+    }
+    serde_json::from_slice(&body).map_err(|error| format!("the answer is not JSON: {error}"))
+}
+
+/// An error and its causes, without the address.
+fn chain(error: reqwest::Error) -> String {
+    let error = error.without_url();
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text.push_str(": ");
+        text.push_str(&error.to_string());
+        cause = error.source();
+    }
+    text
+}
+
+/// A success that cannot be used.
+pub(super) fn unreadable(why: &str) -> Error {
+    Error::Unavailable { reason: format!("unreadable answer: {why}") }
+}
+
+impl Answer {
+    pub(super) fn is_success(&self) -> bool {
+        (200..300).contains(&self.status)
+    }
+
+    /// The answer to a call that publishes nothing: a body with data, or an error.
+    pub(super) fn into_called(self, budget: &Budget<'_>) -> Result<Called<Value>, Error> {
+        if self.is_success() {
+            if let Some(trouble) = &self.trouble {
+                return Err(unreadable(trouble));
+            }
+            if self.body.get("data").is_some() || self.body.get("errors").is_none() {
+                let closed = self.closed(budget, None);
+                return Ok(Called { value: self.body, closed });
+            }
+        }
+        let refusal = self.refusal(budget);
+        if super::is_open(refusal.class) {
+            return Err(Error::Unavailable { reason: self.describe(budget, &refusal.message) });
+        }
+        Err(Error::Refused(refusal))
+    }
+
+    /// The answer as a refusal, by its class.
+    pub(super) fn refusal(&self, budget: &Budget<'_>) -> Refusal {
+        let class = classify(self.status, &self.body, budget.endpoint);
+        Refusal {
+            class,
+            status: self.status,
+            message: budget.tell(&message(&self.body)),
+            closed: self.closed(budget, Some(class)),
+        }
+    }
+
+    /// The status and what else is known, for people and logs.
+    pub(super) fn describe(&self, budget: &Budget<'_>, what: &str) -> String {
+        let what = self.trouble.as_deref().unwrap_or(what);
+        budget.tell(format!("HTTP {}: {what}", self.status).trim_end_matches([':', ' ']))
+    }
+
+    /// The key that the answer closes: one whose budget is used up, or the one that was refused.
+    pub(super) fn closed(
+        &self,
+        budget: &Budget<'_>,
+        refused: Option<ErrorClass>,
+    ) -> Option<Closed> {
+        let now = Utc::now();
+        let app_key = budget.endpoint.app_key();
+        let used_up = [
+            ("x-rate-limit", &budget.key),
+            ("x-user-limit-24hour", &budget.key),
+            ("x-app-limit-24hour", &app_key),
+        ]
+        .into_iter()
+        .filter(|(window, _)| self.number(&format!("{window}-remaining")) == Some(0))
+        .map(|(window, key)| Closed { key: key.clone(), until: self.reset(window, now) })
+        .max_by_key(|closed| closed.until);
+        match refused {
+            Some(ErrorClass::Quota) => {
+                let until = used_up.map_or_else(|| self.reset("x-rate-limit", now), |c| c.until);
+                Some(Closed { key: app_key, until })
+            }
+            Some(ErrorClass::RateLimited) => Some(used_up.unwrap_or_else(|| Closed {
+                key: budget.key.clone(),
+                until: self.reset("x-rate-limit", now),
+            })),
+            _ => used_up,
+        }
+    }
+
+    /// When a window opens again: as the header says, or a whole window from now.
+    fn reset(&self, window: &str, now: DateTime<Utc>) -> DateTime<Utc> {
+        self.number(&format!("{window}-reset"))
+            .and_then(|seconds| DateTime::from_timestamp(seconds, 0))
+            .unwrap_or(now + RATE_WINDOW)
+            .clamp(now, now + CLOSED_MAX)
+    }
+
+    fn number(&self, header: &str) -> Option<i64> {
+        self.headers.get(header)?.to_str().ok()?.trim().parse().ok()
+    }
+}

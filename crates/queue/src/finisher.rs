@@ -1,0 +1,176 @@
+//! Ends runs in groups: whatever has come in while one group was committed is the next group.
+//!
+//! **Invariant:** a run is dropped from here only when the ledger knows how it ended, or when its
+//! claim is lost; the database being away only makes it wait.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tokio::sync::{OwnedSemaphorePermit, mpsc};
+
+use crate::end::{CloseKey, Settle};
+use crate::lease::Lease;
+use bell::Bell;
+use jobs::{Code, Problem, Queue};
+use store::ledger::{self, Finish};
+use store::{Claim, Error, Store};
+
+/// One run to be settled. Holds its slot until it is.
+#[derive(Debug)]
+pub(crate) struct Settlement {
+    pub(crate) claim: Claim,
+    pub(crate) queue: Queue,
+    pub(crate) kind: String,
+    pub(crate) notify_end: bool,
+    pub(crate) settle: Settle,
+    pub(crate) started: Instant,
+    pub(crate) slot: OwnedSemaphorePermit,
+}
+
+const GROUP: usize = 500;
+
+/// Settles runs until every sender is gone.
+pub(crate) async fn finish_runs(
+    store: Store,
+    bell: Bell,
+    lease: Arc<Lease>,
+    mut runs: mpsc::UnboundedReceiver<Settlement>,
+) {
+    let mut group = Vec::with_capacity(GROUP);
+    while runs.recv_many(&mut group, GROUP).await > 0 {
+        let ended = settle_until_known(&store, &group).await;
+        for run in group.drain(..) {
+            lease.release(run.claim);
+            report(&run, &ended);
+            match run.settle {
+                Settle::Finish(..) if run.notify_end && ended.is_over(run.claim) => {
+                    bell.ended(run.claim.job_id.0);
+                }
+                // Somebody else may have a free slot for it.
+                Settle::HandBack => {
+                    bell.ring(run.queue.as_str(), 1);
+                }
+                Settle::Finish(..) | Settle::Nothing => {}
+            }
+            drop(run.slot);
+        }
+    }
+}
+
+#[derive(Debug, Default)]
+struct Outcomes(Vec<ledger::Ended>);
+
+impl Outcomes {
+    fn of(&self, claim: Claim) -> Option<&ledger::Ended> {
+        self.0.iter().find(|ended| ended.job_id == claim.job_id)
+    }
+
+    fn is_over(&self, claim: Claim) -> bool {
+        self.of(claim).is_some_and(|ended| ended.outcome.is_some())
+    }
+}
+
+fn report(run: &Settlement, ended: &Outcomes) {
+    let outcome = match &run.settle {
+        Settle::Nothing => "recorded",
+        Settle::HandBack => "handed_back",
+        Settle::Finish(..) => match ended.of(run.claim) {
+            None => "fenced",
+            Some(ended) => ended.outcome.map_or("waiting", |outcome| outcome.as_str()),
+        },
+    };
+    if outcome == "fenced" {
+        metrics::counter!("ezre_queue_fenced_writes_total", "queue" => run.queue.as_str()).increment(1);
+        tracing::warn!(job.id = %run.claim.job_id, job.claim_no = run.claim.claim_no,
+            "the end of a run came too late: its claim is lost");
+    }
+    metrics::counter!("ezre_queue_runs_total", "queue" => run.queue.as_str(),
+        "kind" => run.kind.clone(), "outcome" => outcome)
+    .increment(1);
+    metrics::histogram!("messaging_process_duration_seconds", "queue" => run.queue.as_str(),
+        "kind" => run.kind.clone())
+    .record(run.started.elapsed().as_secs_f64());
+}
+
+/// Settles a group, again and again while the database is away.
+async fn settle_until_known(store: &Store, group: &[Settlement]) -> Outcomes {
+    let mut pause = Duration::from_millis(50);
+    loop {
+        match settle(store, group).await {
+            Ok(ended) => return ended,
+            Err(error) if error.is_unavailable() => {
+                tracing::warn!(%error, cause = ?std::error::Error::source(&error), runs = group.len(), "cannot record ended runs yet");
+                tokio::time::sleep(pause).await;
+                pause = (pause * 2).min(Duration::from_secs(1));
+            }
+            Err(error) => {
+                tracing::error!(%error, cause = ?std::error::Error::source(&error), runs = group.len(), "a group of ended runs was refused");
+                return settle_singly(store, group).await;
+            }
+        }
+    }
+}
+
+/// One run of the group cannot be stored: the others can, and that one is dead with a reason.
+async fn settle_singly(store: &Store, group: &[Settlement]) -> Outcomes {
+    let mut all = Outcomes::default();
+    for run in group {
+        let mut attempt = run.settle.clone();
+        loop {
+            match settle_these(store, &[(run.claim, &attempt)]).await {
+                Ok(ended) => break all.0.extend(ended.0),
+                Err(error) if error.is_unavailable() => {
+                    tokio::time::sleep(Duration::from_millis(500)).await;
+                }
+                Err(error) => {
+                    tracing::error!(job.id = %run.claim.job_id, %error, "the end of a run cannot be stored");
+                    if matches!(attempt, Settle::Finish(Finish::Dead(_), None)) {
+                        break;
+                    }
+                    let problem = Problem::new(Code::Internal, "what it answered cannot be stored");
+                    attempt = Settle::Finish(Finish::Dead(problem), None);
+                }
+            }
+        }
+    }
+    all
+}
+
+async fn settle(store: &Store, group: &[Settlement]) -> Result<Outcomes, Error> {
+    let runs: Vec<_> = group.iter().map(|run| (run.claim, &run.settle)).collect();
+    settle_these(store, &runs).await
+}
+
+async fn settle_these(store: &Store, runs: &[(Claim, &Settle)]) -> Result<Outcomes, Error> {
+    let mut finishes = Vec::new();
+    let mut back = Vec::new();
+    let mut close: Vec<&CloseKey> = Vec::new();
+    for (claim, settle) in runs {
+        match settle {
+            Settle::Finish(finish, closed) => {
+                finishes.push((*claim, finish.clone()));
+                close.extend(closed);
+            }
+            Settle::HandBack => back.push(*claim),
+            Settle::Nothing => {}
+        }
+    }
+    if finishes.is_empty() && back.is_empty() {
+        return Ok(Outcomes::default());
+    }
+    // One order for all finishers, so that two that close the same keys do not lock each other out.
+    close.sort_by(|a, b| a.key.cmp(&b.key));
+    let mut tx = store.begin().await?;
+    for closed in close {
+        ledger::close_key(&mut tx, &closed.key, Some(closed.until), &closed.reason).await?;
+    }
+    let ended = if finishes.is_empty() {
+        Vec::new()
+    } else {
+        ledger::finish(&mut tx, &finishes).await?
+    };
+    if !back.is_empty() {
+        ledger::hand_back(&mut tx, &back).await?;
+    }
+    tx.commit().await?;
+    Ok(Outcomes(ended))
+}

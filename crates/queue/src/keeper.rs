@@ -1,0 +1,143 @@
+//! Keeps the lease, rescues the jobs of workers that fell silent, passes on requests to cancel.
+//!
+//! **Invariant:** what is silent is decided by the database's clock; this process' own clock only
+//! ever makes it stop its own work sooner.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tokio::sync::Notify;
+use tokio::time::MissedTickBehavior;
+use tokio_util::sync::CancellationToken;
+
+use crate::lease::Lease;
+use crate::run::Settings;
+use bell::Bell;
+use jobs::protocol::Outcome;
+use jobs::{Queue, WorkerId};
+use store::Store;
+use store::ledger::{self, Rescued};
+
+/// How often requests to cancel are looked for.
+const CANCEL_EVERY: Duration = Duration::from_secs(1);
+const RESCUE_AT_ONCE: i32 = 1000;
+
+/// Renews, rescues and cancels until the process has settled everything.
+pub(crate) async fn keep(
+    store: Store,
+    bell: Bell,
+    lease: Arc<Lease>,
+    settings: Arc<Settings>,
+    settled: CancellationToken,
+) {
+    let mut renew = tokio::time::interval(settings.renew);
+    renew.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut cancel = tokio::time::interval(CANCEL_EVERY);
+    cancel.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut steady_since = Instant::now();
+    loop {
+        tokio::select! {
+            () = settled.cancelled() => return,
+            _ = cancel.tick() => {
+                // Sooner than the database would take the jobs away.
+                let stopped = lease.expire(settings.ttl.saturating_sub(settings.renew / 2));
+                if stopped > 0 {
+                    tracing::warn!(stopped, "the lease could not be renewed in time: runs are stopped");
+                }
+                if let Ok(jobs) = ledger::cancel_requests(&store, lease.worker()).await {
+                    lease.cancel(&jobs);
+                }
+            }
+            _ = renew.tick() => {
+                if let Err(error) = renew_lease(&store, &lease, &settings).await {
+                    tracing::warn!(%error, cause = ?std::error::Error::source(&error), "cannot renew the lease");
+                    steady_since = Instant::now();
+                } else if steady_since.elapsed() >= settings.grace {
+                    rescue(&store, &bell, settings.ttl, settings.grace).await;
+                }
+            }
+        }
+    }
+}
+
+async fn renew_lease(
+    store: &Store,
+    lease: &Lease,
+    settings: &Settings,
+) -> Result<(), store::Error> {
+    let sent_at = Instant::now();
+    if ledger::renew(store, lease.worker()).await? {
+        lease.renewed(sent_at);
+        return Ok(());
+    }
+    let worker = WorkerId::new();
+    register(store, worker, settings).await?;
+    let stopped = lease.begin_anew(worker);
+    tracing::error!(worker.id = %worker, stopped, "was declared lost: begins anew");
+    metrics::counter!("ezre_queue_leases_lost_total").increment(1);
+    Ok(())
+}
+
+/// Begins an incarnation in the ledger.
+pub(crate) async fn register(
+    store: &Store,
+    worker: WorkerId,
+    settings: &Settings,
+) -> Result<(), store::Error> {
+    let queues = settings.queues.iter().map(|(q, n)| (q.as_str().to_owned(), (*n).into())).collect();
+    let queues = serde_json::Value::Object(queues);
+    ledger::register(store, worker, &settings.name, &settings.host, &settings.version, &queues).await
+}
+
+/// Frees the jobs of silent workers, and rings for them. Any keeper may do this at any time.
+async fn rescue(store: &Store, bell: &Bell, silence: Duration, grace: Duration) {
+    match ledger::rescue(store, silence, grace, RESCUE_AT_ONCE).await {
+        Ok(rescued) => announce(bell, &rescued),
+        Err(error) => {
+            tracing::warn!(%error, cause = ?std::error::Error::source(&error), "cannot rescue");
+        }
+    }
+}
+
+fn announce(bell: &Bell, rescued: &[Rescued]) {
+    let mut by_queue: HashMap<&str, usize> = HashMap::new();
+    for job in rescued {
+        tracing::warn!(job.id = %job.job_id, job.kind = job.kind, worker.id = ?job.worker,
+            outcome = ?job.outcome, "rescued from a dead worker");
+        metrics::counter!("ezre_queue_rescued_total", "queue" => job.queue.clone(),
+            "quarantined" => if job.outcome == Some(Outcome::Dead) { "true" } else { "false" })
+        .increment(1);
+        if job.outcome.is_none() {
+            *by_queue.entry(&job.queue).or_default() += 1;
+        } else if job.notify_end {
+            bell.ended(job.job_id.0);
+        }
+    }
+    for (queue, jobs) in by_queue {
+        bell.ring(queue, jobs);
+    }
+}
+
+/// Hears Postgres' notifications, for the times without Redis.
+pub(crate) async fn hear_notifications(
+    store: Store,
+    ears: HashMap<Queue, Arc<Notify>>,
+    shutdown: CancellationToken,
+) {
+    let hear = async {
+        loop {
+            if let Ok(mut notifications) = store.notifications().await {
+                while let Ok(queue) = notifications.next().await {
+                    if let Some(ear) = queue.parse().ok().and_then(|queue: Queue| ears.get(&queue)) {
+                        ear.notify_one();
+                    }
+                }
+            }
+            tokio::time::sleep(Duration::from_secs(1)).await;
+        }
+    };
+    tokio::select! {
+        () = shutdown.cancelled() => {}
+        () = hear => {}
+    }
+}

@@ -1,0 +1,226 @@
+//! Runs a process' queues from start to hand-over.
+//!
+//! **Invariant:** after [`run`] has returned, the process holds no job.
+
+use futures::FutureExt;
+use futures::future::BoxFuture;
+use std::collections::HashMap;
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::{Notify, RwLock, mpsc};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::{AbortOnDropHandle, TaskTracker};
+
+use crate::backend::LedgerBackend;
+use crate::claimer::Claimer;
+use crate::end::End;
+use crate::finish_layer::Delivery;
+use crate::lease::Lease;
+use crate::stop::{Reason, Stop};
+use crate::{finisher, keeper};
+use apalis::prelude::*;
+use bell::Bell;
+use jobs::{Failure, Queue, WorkerId};
+use store::Store;
+use store::ledger::ClaimedJob;
+
+/// How long a handler may go on after what it shielded is over, to record the outcome.
+const AFTER_SHIELD: Duration = Duration::from_secs(5);
+
+/// Runs jobs.
+pub trait Handler: Send + Sync + 'static {
+    /// Runs one job to its end. Dropped when `stop` says so, unless it holds a shield.
+    fn handle(&self, job: ClaimedJob, stop: Stop) -> impl Future<Output = End> + Send;
+}
+
+/// How a process works.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// The process' name, for people.
+    pub name: String,
+    /// The host it runs on.
+    pub host: String,
+    /// The build.
+    pub version: String,
+    /// Which queues, and how many jobs of each at once.
+    pub queues: Vec<(Queue, usize)>,
+    /// Of one organization, at most so many jobs of one queue run at once in the whole fleet.
+    pub per_organization: i32,
+    /// How often the lease is renewed.
+    pub renew: Duration,
+    /// After how long a silence a worker is lost.
+    pub ttl: Duration,
+    /// No rescue so soon after the server's start or the own reconnection.
+    pub grace: Duration,
+    /// How long a stop may take.
+    pub shutdown_timeout: Duration,
+}
+
+/// The process could not run its queues.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The database refuses this process.
+    #[error(transparent)]
+    Store(#[from] store::Error),
+    /// A queue's worker ended by itself.
+    #[error("the worker of a queue ended: {0}")]
+    Worker(String),
+}
+
+/// Runs the queues until `shutdown`, then hands over: nothing more is claimed, what waits for a
+/// slot goes back, running handlers are told to stop, and what they shielded may finish.
+///
+/// `shielded` counts the tasks that outlive their handlers.
+///
+/// # Errors
+/// [`Error::Store`] when the worker cannot be registered for good; [`Error::Worker`] when a queue's
+/// worker ends by itself.
+pub async fn run<H: Handler>(
+    store: Store,
+    bell: Bell,
+    settings: Settings,
+    handler: Arc<H>,
+    shielded: TaskTracker,
+    shutdown: CancellationToken,
+) -> Result<(), Error> {
+    let settings = Arc::new(settings);
+    let worker = WorkerId::new();
+    keeper::register(&store, worker, &settings).await?;
+    tracing::info!(worker.id = %worker, worker.name = settings.name, "worker.started");
+    let lease = Arc::new(Lease::new(worker));
+    let settled = CancellationToken::new();
+    let (finish, finished) = mpsc::unbounded_channel();
+    let finisher =
+        tokio::spawn(finisher::finish_runs(store.clone(), bell.clone(), lease.clone(), finished));
+    let keeper = tokio::spawn(keeper::keep(
+        store.clone(),
+        bell.clone(),
+        lease.clone(),
+        settings.clone(),
+        settled.clone(),
+    ));
+
+    let mut ears = HashMap::new();
+    let mut workers = Vec::new();
+    for &(queue, slots) in &settings.queues {
+        let (deliveries, delivered) = mpsc::unbounded_channel();
+        let notified = Arc::new(Notify::new());
+        ears.insert(queue, notified.clone());
+        let claimer = Claimer {
+            store: store.clone(),
+            queue,
+            slots,
+            per_lane: settings.per_organization,
+            lease: lease.clone(),
+            listener: bell.listen(queue.as_str()),
+            notified,
+            deliveries,
+            finisher: finish.clone(),
+        };
+        tokio::spawn(claimer.run(shutdown.clone()));
+        workers.push(tokio::spawn(
+            work(queue, slots, LedgerBackend::new(delivered), handler.clone(), shutdown.clone()),
+        ));
+    }
+    drop(finish);
+    tokio::spawn(keeper::hear_notifications(store.clone(), ears, shutdown.clone()));
+
+    let (ended, _, others) = tokio::select! {
+        ended = futures::future::select_all(workers) => ended,
+        () = shutdown.cancelled() => {
+            (Ok(Ok(())), 0, Vec::new())
+        }
+    };
+    let failed = !shutdown.is_cancelled();
+    shutdown.cancel();
+    let stopped = lease.close();
+    tracing::info!(worker.id = %lease.worker(), stopped, "worker.stopping");
+    shielded.close();
+    let hand_over = async {
+        // Every settlement is sent when the last receipt is dropped; then the finisher ends.
+        let _ = finisher.await;
+        shielded.wait().await;
+        for worker in others {
+            let _ = worker.await;
+        }
+    };
+    if tokio::time::timeout(settings.shutdown_timeout, hand_over).await.is_err() {
+        tracing::error!("could not hand over in time: what is left will be rescued");
+    } else {
+        store::ledger::stop(&store, lease.worker()).await?;
+        tracing::info!(worker.id = %lease.worker(), "worker.stopped");
+    }
+    settled.cancel();
+    let _ = keeper.await;
+    match ended {
+        Ok(Ok(())) if !failed => Ok(()),
+        Ok(Ok(())) => Err(Error::Worker("without being asked to".to_owned())),
+        Ok(Err(error)) => Err(Error::Worker(error.to_string())),
+        Err(error) => Err(Error::Worker(error.to_string())),
+    }
+}
+
+/// One queue's apalis worker.
+fn work<H: Handler>(
+    queue: Queue,
+    slots: usize,
+    backend: LedgerBackend,
+    handler: Arc<H>,
+    shutdown: CancellationToken,
+) -> BoxFuture<'static, Result<(), WorkerError>> {
+    // A job that killed a worker before runs alone among those of its queue in this process.
+    let alone = Arc::new(RwLock::new(()));
+    let worker = WorkerBuilder::new(queue.as_str())
+        .backend(backend)
+        .concurrency(slots)
+        .parallelize(|run| AbortOnDropHandle::new(tokio::spawn(run)))
+        .catch_panic()
+        .build(move |delivery: Delivery| {
+            let (handler, alone) = (handler.clone(), alone.clone());
+            async move { Ok::<End, BoxDynError>(run_one(&*handler, alone, delivery).await) }.boxed()
+        });
+    worker
+        .run_until(async move {
+            shutdown.cancelled().await;
+            Ok::<(), WorkerError>(())
+        })
+        .boxed()
+}
+
+async fn run_one<H: Handler>(handler: &H, alone: Arc<RwLock<()>>, delivery: Delivery) -> End {
+    let Delivery { job, stop, .. } = delivery;
+    if job.cancel_requested {
+        stop.stop(Reason::Cancelled);
+    }
+    let crashed_before = job.crashes > 0;
+    let handled = async {
+        if crashed_before {
+            let _alone = alone.write().await;
+            handler.handle(job, stop.clone()).await
+        } else {
+            let _beside_others = alone.read().await;
+            handler.handle(job, stop.clone()).await
+        }
+    };
+    tokio::pin!(handled);
+    let reason = tokio::select! {
+        biased;
+        reason = stop.stopped() => reason,
+        end = &mut handled => return end,
+    };
+    if reason != Reason::LeaseLost && stop.is_shielded() {
+        let over = async {
+            stop.unshielded().await;
+            tokio::time::sleep(AFTER_SHIELD).await;
+        };
+        tokio::select! {
+            end = &mut handled => return end,
+            () = over => {}
+        }
+    }
+    match reason {
+        Reason::Cancelled => End::Failed(Failure::Cancel { reason: "cancelled on request".into() }),
+        Reason::Shutdown | Reason::LeaseLost => End::Failed(Failure::Interrupted),
+    }
+}

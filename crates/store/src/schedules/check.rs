@@ -1,0 +1,138 @@
+//! Whether a content version may go out on an account.
+//!
+//! Asked by the API before it accepts a schedule, by the worker when it makes one, and again just
+//! before it goes out.
+//!
+//! **Invariant:** reads only columns that the API's login may read.
+
+use uuid::Uuid;
+
+use crate::connections::platform;
+use crate::{Conn, Result};
+use jobs::{AttachmentId, Code, ConnectionId, ContentVersionId, OrganizationId, Problem};
+use platforms::{Content, MediaFacts, Platform};
+
+/// Content that may go out, and where.
+#[derive(Clone, Debug)]
+pub struct Publishable {
+    /// The network.
+    pub platform: Platform,
+    /// The network's own id of the account.
+    pub account_id: String,
+    /// The handle.
+    pub account_name: String,
+    /// The text as it shall appear.
+    pub text: String,
+    /// The attachments, in the order in which they are shown.
+    pub attachments: Vec<Attachment>,
+}
+
+/// One attachment of a content version.
+#[derive(Clone, Debug)]
+pub struct Attachment {
+    /// The attachment.
+    pub id: AttachmentId,
+    /// Its key in object storage.
+    pub storage_path: String,
+    /// Description for people who do not see the image.
+    pub alt_text: Option<String>,
+    /// What the network's rules look at.
+    pub facts: MediaFacts,
+}
+
+/// Checks the version against the rules of the account's network. The inner problem says what
+/// stands in the way: not found, the account disconnected, the wrong network, or the content.
+///
+/// # Errors
+/// [`crate::Error::Unavailable`].
+pub async fn check_publishable(
+    conn: &mut Conn,
+    organization: OrganizationId,
+    version: ContentVersionId,
+    connection: ConnectionId,
+) -> Result<std::result::Result<Publishable, Problem>> {
+    let Some(content) = sqlx::query!(
+        "select platform, text from content_versions where id = $1 and organization_id = $2",
+        version.0,
+        organization.0
+    )
+    .fetch_optional(&mut *conn)
+    .await?
+    else {
+        return Ok(Err(Problem::not_found("content version", version).at("contentVersionId")));
+    };
+    let Some(account) = sqlx::query!(
+        "select platform, account_id, account_name, is_active, inactive_reason
+         from platform_connections where id = $1 and organization_id = $2",
+        connection.0,
+        organization.0
+    )
+    .fetch_optional(&mut *conn)
+    .await?
+    else {
+        return Ok(Err(
+            Problem::not_found("platform connection", connection).at("platformConnectionId")
+        ));
+    };
+    if !account.is_active {
+        let reason = account.inactive_reason.unwrap_or_default();
+        return Ok(Err(Problem::new(
+            Code::AccountDisconnected,
+            format!("The account {} cannot be used: {reason}", account.account_name),
+        )
+        .at("platformConnectionId")));
+    }
+    let (wanted, network) = (platform(&content.platform)?, platform(&account.platform)?);
+    if wanted != network {
+        return Ok(Err(Problem::argument(
+            "contentVersionId",
+            format!(
+                "The version is written for {}, but the account is one of {}.",
+                wanted.display_name(),
+                network.display_name()
+            ),
+        )));
+    }
+    let attachments = attachments(conn, version.0).await?;
+    let media: Vec<MediaFacts> = attachments.iter().map(|a| a.facts.clone()).collect();
+    let violations = network.check(&Content { text: &content.text, media: &media });
+    if !violations.is_empty() {
+        let messages: Vec<String> =
+            violations.iter().map(|v| format!("{}: {}", v.field, v.message)).collect();
+        return Ok(Err(
+            Problem::new(Code::ContentRejected, messages.join(" ")).at("contentVersionId")
+        ));
+    }
+    Ok(Ok(Publishable {
+        platform: network,
+        account_id: account.account_id,
+        account_name: account.account_name,
+        text: content.text,
+        attachments,
+    }))
+}
+
+async fn attachments(conn: &mut Conn, version: Uuid) -> Result<Vec<Attachment>> {
+    let rows = sqlx::query!(
+        "select id, storage_path, alt_text, file_type, size_bytes, width, height
+         from media_attachments where content_version_id = $1 order by position",
+        version
+    )
+    .fetch_all(conn)
+    .await?;
+    let pixels = |n: Option<i32>| n.and_then(|n| u32::try_from(n).ok());
+    Ok(rows
+        .into_iter()
+        .map(|row| Attachment {
+            id: AttachmentId(row.id),
+            storage_path: row.storage_path,
+            alt_text: row.alt_text,
+            facts: MediaFacts {
+                mime: row.file_type,
+                size_bytes: u64::try_from(row.size_bytes).unwrap_or_default(),
+                width: pixels(row.width),
+                height: pixels(row.height),
+            },
+        })
+        .collect())
+}

@@ -1,0 +1,32 @@
+//! Keeps the history's partitions ahead of time, and asks for pruning.
+//!
+//! **Invariant:** at most one pruning job is live at any time.
+
+use std::sync::Arc;
+use std::time::Duration;
+use tokio_util::sync::CancellationToken;
+
+use crate::{Scheduler, every};
+use jobs::kinds::PruneLedger;
+use jobs::{NewJob, Origin, Queue};
+use store::ledger;
+
+const EVERY: Duration = Duration::from_secs(3600);
+
+pub(crate) async fn run(scheduler: Arc<Scheduler>, shutdown: CancellationToken) {
+    every("housekeeping", EVERY, shutdown, async || {
+        let made = ledger::make_partitions(&scheduler.store).await?;
+        if made > 0 {
+            tracing::info!(made, "history.partitions_made");
+        }
+        let args = PruneLedger { keep_days: scheduler.config.history_retention_days };
+        let mut prune = NewJob::new(Origin::Scheduler, None, &args);
+        prune.unique_key = Some("ledger.prune".to_owned());
+        let mut tx = scheduler.store.begin().await?;
+        ledger::enqueue(&mut tx, &[prune]).await?;
+        tx.commit().await?;
+        scheduler.ring(Queue::Maintenance, 1).await;
+        Ok(())
+    })
+    .await;
+}

@@ -1,0 +1,48 @@
+//! Frees the jobs of workers that fell silent, as every worker's keeper does too: so it happens
+//! even when no worker is left.
+//!
+//! **Invariant:** nothing is rescued soon after an own loss of the database, when silence may have
+//! been ours.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tokio_util::sync::CancellationToken;
+
+use crate::{Scheduler, every};
+use jobs::Queue;
+use store::ledger;
+
+const EVERY: Duration = Duration::from_secs(3);
+const AT_ONCE: i32 = 1000;
+
+pub(crate) async fn run(scheduler: Arc<Scheduler>, shutdown: CancellationToken) {
+    let grace = scheduler.config.lease.rescue_grace;
+    let mut steady_since = Instant::now();
+    every("rescue", EVERY, shutdown, async || {
+        if let Err(error) = scheduler.store.ping().await {
+            steady_since = Instant::now();
+            return Err(error);
+        }
+        if steady_since.elapsed() < grace {
+            return Ok(());
+        }
+        let ttl = scheduler.config.lease.ttl;
+        let rescued = ledger::rescue(&scheduler.store, ttl, grace, AT_ONCE).await?;
+        let mut ready: HashMap<Queue, usize> = HashMap::new();
+        for job in rescued {
+            tracing::warn!(job.id = %job.job_id, job.kind = job.kind, worker.id = ?job.worker,
+                outcome = ?job.outcome, "rescued from a dead worker");
+            if job.outcome.is_some() && job.notify_end {
+                scheduler.bell.ended(job.job_id.0);
+            } else if let Ok(queue) = job.queue.parse() {
+                *ready.entry(queue).or_default() += 1;
+            }
+        }
+        for (queue, jobs) in ready {
+            scheduler.ring(queue, jobs).await;
+        }
+        Ok(())
+    })
+    .await;
+}

@@ -1,0 +1,127 @@
+//! From a claimed job to its handler: one exhaustive match.
+//!
+//! **Invariant:** a job whose kind or version of arguments this build does not know is parked with
+//! an alert, never dropped; one whose arguments it knows and cannot decode is dead.
+
+use serde_json::json;
+use std::future::Future;
+use std::str::FromStr;
+use std::sync::{Arc, Mutex};
+use tokio_util::task::TaskTracker;
+use tracing::Instrument;
+
+use crate::fleet::Fleet;
+use crate::run::{Answer, Ended, Run};
+use crate::{accounts, content, control, maintenance, organizations, publishing};
+use jobs::{Code, Failure, JobKind, Kind, Problem, Wait};
+use queue::{End, Handler, Stop};
+use store::ledger::ClaimedJob;
+
+/// Runs every kind of job.
+#[derive(Debug)]
+pub(crate) struct Dispatch {
+    pub(crate) fleet: Arc<Fleet>,
+    pub(crate) shielded: TaskTracker,
+}
+
+impl Handler for Dispatch {
+    async fn handle(&self, job: ClaimedJob, stop: Stop) -> End {
+        let Ok(kind) = Kind::from_str(&job.kind) else {
+            return park(&job, "unknown_kind", format!("this build does not know the kind {:?}", job.kind));
+        };
+        if job.args_version > kind.spec().args_version {
+            return park(
+                &job,
+                "unreadable_arguments",
+                format!("this build reads version {} of the arguments of {kind}, not {}",
+                    kind.spec().args_version, job.args_version),
+            );
+        }
+        match kind {
+            Kind::CreateOrganization => self.run(job, stop, organizations::create_organization).await,
+            Kind::UpdateOrganization => self.run(job, stop, organizations::update_organization).await,
+            Kind::CreateKey => self.run(job, stop, organizations::create_key).await,
+            Kind::RevokeKey => self.run(job, stop, organizations::revoke_key).await,
+            Kind::ImportConnection => self.run(job, stop, accounts::import_connection).await,
+            Kind::DisconnectConnection => self.run(job, stop, accounts::disconnect_connection).await,
+            Kind::CreateContent => self.run(job, stop, content::create_content).await,
+            Kind::AttachMedia => self.run(job, stop, content::attach_media).await,
+            Kind::CreateSchedule => self.run(job, stop, publishing::create_schedule).await,
+            Kind::UpdateSchedule => self.run(job, stop, publishing::update_schedule).await,
+            Kind::CancelSchedule => self.run(job, stop, publishing::cancel_schedule).await,
+            Kind::PreparePost => self.run(job, stop, publishing::prepare_post).await,
+            Kind::PublishPost => self.run(job, stop, publishing::publish_post).await,
+            Kind::ReconcilePost => self.run(job, stop, publishing::reconcile_post).await,
+            Kind::ResolvePost => self.run(job, stop, publishing::resolve_post).await,
+            Kind::DeletePost => self.run(job, stop, publishing::delete_post).await,
+            Kind::CancelJob => self.run(job, stop, control::cancel_job).await,
+            Kind::RetryJob => self.run(job, stop, control::retry_job).await,
+            Kind::PauseQueue => self.run(job, stop, control::pause_queue).await,
+            Kind::ResumeQueue => self.run(job, stop, control::resume_queue).await,
+            Kind::PruneLedger => self.run(job, stop, maintenance::prune_ledger).await,
+        }
+    }
+}
+
+impl Dispatch {
+    async fn run<K, F>(&self, job: ClaimedJob, stop: Stop, handler: impl FnOnce(Run<K>) -> F) -> End
+    where
+        K: JobKind,
+        F: Future<Output = Answer<K>> + Send,
+    {
+        let args: K = match serde_json::from_value(job.args.clone()) {
+            Ok(args) => args,
+            Err(error) => {
+                let message = format!("the arguments do not decode: {error}");
+                return End::Failed(Failure::Dead(Problem::new(Code::InvalidArgument, message)));
+            }
+        };
+        let span = tracing::info_span!(
+            "job",
+            job.id = %job.id,
+            job.kind = job.kind,
+            job.attempt = job.attempt + 1,
+            job.claim_no = job.claim_no,
+            organization.id = job.organization_id.map(tracing::field::display),
+            trace.parent = job.trace_context,
+        );
+        let run = Run {
+            fleet: self.fleet.clone(),
+            job,
+            args,
+            stop,
+            shielded: self.shielded.clone(),
+            to_ring: Mutex::default(),
+        };
+        let limit = K::SPEC.timeout;
+        let answer = tokio::time::timeout(limit, handler(run)).instrument(span.clone()).await;
+        let _in_span = span.enter();
+        match answer {
+            Ok(Ok(Ended::Done(output))) => {
+                tracing::info!("job.done");
+                End::Done(json!(output))
+            }
+            Ok(Ok(Ended::Recorded)) => {
+                tracing::info!("job.recorded");
+                End::Recorded
+            }
+            Ok(Err(failure)) => {
+                tracing::info!(?failure, "job.failed");
+                End::Failed(failure)
+            }
+            Err(_) => {
+                tracing::warn!(limit_secs = limit.as_secs(), "job.timeout");
+                End::Failed(Failure::Retry(Problem::new(
+                    Code::Timeout,
+                    format!("the attempt took longer than {} s", limit.as_secs()),
+                )))
+            }
+        }
+    }
+}
+
+fn park(job: &ClaimedJob, code: &str, message: String) -> End {
+    tracing::error!(job.id = %job.id, job.kind = job.kind, code, "parked: {message}");
+    metrics::counter!("ezre_queue_parked_total", "reason" => code.to_owned()).increment(1);
+    End::Parked(Wait { code: code.to_owned(), message, key: None })
+}
