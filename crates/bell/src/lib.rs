@@ -1,10 +1,10 @@
 //! The fleet's bell: everything the processes tell one another through Redis.
 //!
-//! Postgres holds the truth; this crate only makes it quick. Whoever enqueues a job [rings]
-//! (Bell::ring) its queue after the commit, a worker with free slots [listens](Bell::listen), a
-//! request that waits for a result [waits for the end](Bell::wait_end) of its job, and the rate
-//! of each API key is [taken](Bell::take) from one account that all processes share. It is the
-//! only crate that names Redis.
+//! Postgres holds the truth; this crate only makes it quick. Whoever enqueues a job
+//! [rings](Bell::ring) its queue after the commit, a worker with free slots
+//! [listens](Bell::listen), a request that waits for a result [waits for the end](Bell::wait_end)
+//! of its job, and each use of an API key is [taken](Bell::take) from one account that all
+//! processes share. It is the only crate that names Redis.
 //!
 //! | Redis key or channel | what it is |
 //! | --- | --- |

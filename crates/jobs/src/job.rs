@@ -108,7 +108,14 @@ impl NewJob {
 }
 
 /// The key that stands for one account of a network, across organizations: closed when a person
-/// pauses the account or the network refuses its publishing calls for now.
+/// pauses the account.
 pub fn account_key(platform: Platform, account_id: &str) -> String {
     format!("account:{platform}:{account_id}")
+}
+
+/// The keys that must all be open for a publishing job of the account to be claimed.
+pub fn publish_limit_keys(platform: Platform, account_id: &str) -> Vec<String> {
+    let mut keys = platform.publish_keys(account_id);
+    keys.push(account_key(platform, account_id));
+    keys
 }

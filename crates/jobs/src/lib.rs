@@ -22,6 +22,6 @@ pub use ids::{
     ApiKeyId, AttachmentId, ConnectionId, ContentRequestId, ContentVersionId, FileId, IntentId,
     JobId, OrganizationId, PostId, ScheduleId, WorkerId,
 };
-pub use job::{NewJob, Origin, account_key};
+pub use job::{NewJob, Origin, account_key, publish_limit_keys};
 pub use queue::{Queue, UnknownQueue};
 pub use retry::Retry;

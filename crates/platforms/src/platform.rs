@@ -55,6 +55,17 @@ impl Platform {
         }
     }
 
+    /// The keys under which the network counts publishing calls: the account's and the app's. Either
+    /// may be closed by a refusal.
+    pub fn publish_keys(self, account_id: &str) -> Vec<String> {
+        match self {
+            Platform::Twitter => {
+                let call = x::Endpoint::CreatePost;
+                vec![call.user_key(account_id), call.app_key()]
+            }
+        }
+    }
+
     /// How long after a publishing call of unknown outcome the account may be read back.
     pub const fn reconcile_wait(self) -> Duration {
         match self {

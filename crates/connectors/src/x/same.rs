@@ -59,6 +59,7 @@ mod tests {
             ("cre\u{300}me", "crème"),
             ("see example.com", "see http://example.com"),
             ("see https://Example.com/", "see https://example.com"),
+            ("see https://example.com/a/", "see https://example.com/a"),
             ("http://example.com/é?q=1", "http://example.com/%C3%A9?q=1"),
             ("見てhttps://example.com/xね", "見てhttps://example.com/xね"),
         ] {

@@ -166,6 +166,8 @@ async fn a_rate_limit_without_a_reset_lasts_a_window() {
 
 #[tokio::test]
 async fn the_apps_limits_close_the_apps_key() {
+    let closed = refused(Reply::raw(402, "")).await.closed.unwrap();
+    assert_eq!(closed.key, "x:app:POST /2/tweets");
     let until = DateTime::from_timestamp(Utc::now().timestamp() + 7200, 0).unwrap();
     let connector = x(&Url::parse(connectors::x::DEFAULT_BASE_URL).unwrap());
     for kind in ["rate-limit-exceeded", "usage-capped"] {

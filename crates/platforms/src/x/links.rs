@@ -331,7 +331,7 @@ mod tests {
             ("日本語.jp", &[]),
             ("me@example.com #example.com $example.com", &[]),
             ("foo.notatld brand.™", &[]),
-            ("http://xn--はじめよう.com/", &[]),
+            ("http://xn--はじめよう.com/ http://пример.рфx", &[]),
             ("-example.com", &[]),
             ("http://a_b.example.com http://exa_mple.com", &["http://a_b.example.com"]),
             ("https://t.co/abcDEF123日本", &["https://t.co/abcDEF123"]),

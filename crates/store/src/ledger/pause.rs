@@ -108,6 +108,21 @@ pub async fn close_key(
     Ok(())
 }
 
+/// Which of these keys is closed for longest, and until when.
+///
+/// # Errors
+/// [`crate::Error::Unavailable`].
+pub async fn closed(conn: &mut Conn, keys: &[String]) -> Result<Option<(String, DateTime<Utc>)>> {
+    let row = sqlx::query!(
+        "select key, until from closed_keys where key = any ($1) and until > clock_timestamp()
+         order by until desc limit 1",
+        keys
+    )
+    .fetch_optional(conn)
+    .await?;
+    Ok(row.map(|row| (row.key, row.until)))
+}
+
 /// Opens a key and lets go of what waited for it; says how many jobs.
 ///
 /// # Errors

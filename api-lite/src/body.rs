@@ -1,0 +1,195 @@
+//! What a caller sends, read with care: JSON bodies, queries, ids in paths, preferences.
+//!
+//! **Invariant:** a text that Postgres could not store never passes.
+
+use axum::body::to_bytes;
+use axum::extract::{FromRequest, FromRequestParts, Path, Query, Request};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, header};
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+use std::error::Error as _;
+use std::str::FromStr;
+use std::time::Duration;
+
+use crate::app::App;
+use crate::problem::{Problem, Result};
+use crate::request::Context;
+
+/// Longest time that a caller may ask to wait.
+const LONGEST_WAIT_SECS: u64 = 60;
+
+/// A JSON body.
+pub(crate) struct Json(pub(crate) Value);
+
+impl FromRequest<App> for Json {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, app: &App) -> Result<Self> {
+        let context =
+            request.extensions().get::<Context>().cloned().ok_or_else(Problem::broken)?;
+        check_content_type(request.headers())?;
+        let limit = app.max_body_bytes;
+        let reading = to_bytes(request.into_body(), limit);
+        let read = tokio::time::timeout_at(context.body_deadline(), reading).await;
+        let bytes = match read {
+            Ok(Ok(bytes)) => bytes,
+            Ok(Err(error)) => return Err(unread(&error, limit)),
+            Err(_) => {
+                let longest = app.request_timeout.as_millis();
+                let detail = format!("the body did not arrive within {longest} ms");
+                return Err(Problem::own("slow_request", detail));
+            }
+        };
+        let value: Value = serde_json::from_slice(&bytes)
+            .map_err(|error| Problem::own("malformed_json", error.to_string()))?;
+        match storable(&value, &mut String::new()) {
+            Ok(()) => Ok(Self(value)),
+            Err(path) => {
+                Err(Problem::invalid(&path, "expected a text without the character U+0000"))
+            }
+        }
+    }
+}
+
+fn check_content_type(headers: &HeaderMap) -> Result<()> {
+    let Some(value) = headers.get(header::CONTENT_TYPE) else { return Ok(()) };
+    let essence = value.to_str().unwrap_or_default().split(';').next().unwrap_or_default().trim();
+    if essence.eq_ignore_ascii_case("application/json") {
+        return Ok(());
+    }
+    Err(Problem::own("unsupported_media_type", "expected Content-Type: application/json"))
+}
+
+fn unread(error: &axum::Error, limit: usize) -> Problem {
+    let mut cause = error.source();
+    while let Some(inner) = cause {
+        if inner.to_string() == "length limit exceeded" {
+            return Problem::own("too_large", format!("expected at most {limit} bytes"));
+        }
+        cause = inner.source();
+    }
+    Problem::own("malformed_request", "the body ended before its time")
+}
+
+/// Postgres stores every text but those with a zero character; answers the path of the first one.
+fn storable(value: &Value, path: &mut String) -> std::result::Result<(), String> {
+    match value {
+        Value::Null | Value::Bool(_) | Value::Number(_) => Ok(()),
+        Value::String(text) if text.contains('\0') => Err(path.clone()),
+        Value::String(_) => Ok(()),
+        Value::Array(values) => values.iter().enumerate().try_for_each(|(index, value)| {
+            descend(path, &format!("[{index}]"), |path| storable(value, path))
+        }),
+        Value::Object(fields) => fields.iter().try_for_each(|(name, value)| {
+            let dot = if path.is_empty() { "" } else { "." };
+            let step = format!("{dot}{}", name.replace('\0', "\u{fffd}"));
+            descend(path, &step, |path| {
+                if name.contains('\0') { Err(path.clone()) } else { storable(value, path) }
+            })
+        }),
+    }
+}
+
+fn descend<T>(path: &mut String, step: &str, look: impl FnOnce(&mut String) -> T) -> T {
+    let before = path.len();
+    path.push_str(step);
+    let seen = look(path);
+    path.truncate(before);
+    seen
+}
+
+/// What the query string says; unknown and wrong parameters are refused.
+pub(crate) struct Filters<T>(pub(crate) T);
+
+impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for Filters<T> {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self> {
+        match Query::<T>::try_from_uri(&parts.uri) {
+            Ok(Query(filters)) => Ok(Self(filters)),
+            Err(rejection) => {
+                let said = rejection.source().map_or_else(String::new, ToString::to_string);
+                // `limit: invalid digit found in string`, or ``unknown field `x`, expected …``.
+                let name = said
+                    .split_once(": ")
+                    .map(|(name, _)| name)
+                    .or_else(|| said.split('`').nth(1))
+                    .unwrap_or("query")
+                    .to_owned();
+                Err(Problem::invalid(&name, said))
+            }
+        }
+    }
+}
+
+/// An id at the end of a path. What is no id is an id that nothing has.
+pub(crate) struct Id<T>(pub(crate) T);
+
+impl<S: Send + Sync, T: FromStr> FromRequestParts<S> for Id<T> {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self> {
+        let text = Path::<String>::from_request_parts(parts, state).await;
+        let id = text.ok().and_then(|Path(text)| text.parse().ok());
+        id.map(Self).ok_or_else(|| Problem::no_such("id"))
+    }
+}
+
+/// How long the caller would like to wait for the end of a job: `Prefer: wait=10`.
+///
+/// Source: RFC 7240, section 4.3; preferences that are not understood are passed over.
+pub(crate) struct PreferWait(pub(crate) Option<Duration>);
+
+impl<S: Send + Sync> FromRequestParts<S> for PreferWait {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self> {
+        Ok(Self(prefer_wait(&parts.headers)))
+    }
+}
+
+fn prefer_wait(headers: &HeaderMap) -> Option<Duration> {
+    headers
+        .get_all("prefer")
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','))
+        .filter_map(|preference| preference.split(';').next()?.split_once('='))
+        .filter(|(name, _)| name.trim().eq_ignore_ascii_case("wait"))
+        .find_map(|(_, seconds)| seconds.trim().trim_matches('"').parse::<u64>().ok())
+        .filter(|seconds| *seconds > 0)
+        .map(|seconds| Duration::from_secs(seconds.min(LONGEST_WAIT_SECS)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use axum::http::HeaderValue;
+    use serde_json::json;
+
+    #[test]
+    fn a_text_that_cannot_be_stored_is_named_by_its_path() {
+        let path = |value: Value| storable(&value, &mut String::new());
+        assert_eq!(path(json!([{ "args": { "a": ["x", "y\0"] } }])), Err("[0].args.a[1]".into()));
+        assert_eq!(path(json!({ "args": { "a\0": 1 } })), Err("args.a\u{fffd}".into()));
+        assert_eq!(path(json!({ "args": { "a": ["x", 1, null] } })), Ok(()));
+    }
+
+    #[test]
+    fn a_preference_to_wait_is_found_among_others_and_has_an_end() {
+        let wait = |text: &'static str| {
+            let headers = HeaderMap::from_iter([(
+                header::HeaderName::from_static("prefer"),
+                HeaderValue::from_static(text),
+            )]);
+            prefer_wait(&headers).map(|wait| wait.as_secs())
+        };
+        assert_eq!(wait("wait=10"), Some(10));
+        assert_eq!(wait("respond-async, Wait = 5; x=1"), Some(5));
+        assert_eq!(wait("wait=9999"), Some(LONGEST_WAIT_SECS));
+        for none in ["", "wait", "wait=-1", "wait=0", "wait=soon", "return=minimal"] {
+            assert_eq!(wait(none), None, "{none}");
+        }
+    }
+}

@@ -1,0 +1,393 @@
+//! A frontend: a client of the API, as far as tests and the demo need one.
+//!
+//! **Invariant:** it knows the API by its documented wire alone, never by the crates behind it.
+
+use std::time::Duration;
+
+use anyhow::{Context, Result, anyhow, bail};
+use chrono::{DateTime, Utc};
+use reqwest::header::HeaderMap;
+use reqwest::{Method, RequestBuilder};
+use serde_json::{Value, json};
+
+use crate::wait::{self, PATIENCE};
+
+/// How long the API is asked to wait for the end of a job.
+const WAIT_SECS: u64 = 10;
+
+/// Every scope that a key may have.
+pub const ALL_SCOPES: [&str; 6] =
+    ["read", "content:write", "schedules:write", "connections:write", "jobs:write", "admin"];
+
+/// The API, called with one token.
+#[derive(Clone)]
+pub struct Api {
+    http: reqwest::Client,
+    base_url: String,
+    token: String,
+    organization: Option<String>,
+}
+
+/// An answer of the API.
+#[derive(Clone, Debug)]
+pub struct Answer {
+    /// The status.
+    pub status: u16,
+    /// The headers.
+    pub headers: HeaderMap,
+    /// The body as JSON; null when it is none.
+    pub body: Value,
+}
+
+/// A call that the API, or the job behind it, refused.
+#[derive(Debug, thiserror::Error)]
+#[error("{what} was refused with {}: {}", .answer.status, .answer.body)]
+pub struct Refused {
+    /// What was asked.
+    pub what: String,
+    /// The answer.
+    pub answer: Answer,
+}
+
+/// A job to be asked for.
+#[derive(Clone, Debug)]
+pub struct Ask {
+    body: Value,
+    wait_secs: Option<u64>,
+    idempotency_key: Option<String>,
+}
+
+impl Ask {
+    /// Asks for a job of this kind and does not wait.
+    pub fn new(kind: &str, args: Value) -> Self {
+        Self {
+            body: json!({ "kind": kind, "args": args }),
+            wait_secs: None,
+            idempotency_key: None,
+        }
+    }
+
+    /// Names the person behind it.
+    pub fn actor(mut self, actor: &str) -> Self {
+        self.body["actor"] = json!(actor);
+        self
+    }
+
+    /// Not before this moment.
+    pub fn run_at(mut self, at: DateTime<Utc>) -> Self {
+        self.body["runAt"] = json!(at);
+        self
+    }
+
+    /// Waits for the end, up to so many seconds.
+    pub fn wait(mut self, secs: u64) -> Self {
+        self.wait_secs = Some(secs);
+        self
+    }
+
+    /// The same key answers with the same job.
+    pub fn idempotency_key(mut self, key: &str) -> Self {
+        self.idempotency_key = Some(key.to_owned());
+        self
+    }
+}
+
+impl Answer {
+    /// A header as text; empty when absent.
+    pub fn header(&self, name: &str) -> &str {
+        self.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
+    }
+
+    /// Whether the call went well.
+    pub fn is_success(&self) -> bool {
+        (200..300).contains(&self.status)
+    }
+
+    /// The stable word of a problem; empty when it is none.
+    pub fn code(&self) -> &str {
+        self.body["code"].as_str().unwrap_or_default()
+    }
+
+    /// The field that a problem names; empty when it names none.
+    pub fn field(&self) -> &str {
+        self.body["field"].as_str().unwrap_or_default()
+    }
+}
+
+impl Api {
+    /// The API at `base_url`, with an organization's key or the operators' token.
+    pub fn new(base_url: &str, token: &str) -> Self {
+        // Only a broken TLS setup fails here, and the default client has the same one.
+        let http = reqwest::Client::builder().no_proxy().build().unwrap_or_default();
+        Self {
+            http,
+            base_url: base_url.trim_end_matches('/').to_owned(),
+            token: token.to_owned(),
+            organization: None,
+        }
+    }
+
+    /// The same API with another token.
+    pub fn with_token(&self, token: &str) -> Self {
+        Self { token: token.to_owned(), organization: None, ..self.clone() }
+    }
+
+    /// An operator acts for one organization.
+    pub fn acting_for(&self, organization: &str) -> Self {
+        Self { organization: Some(organization.to_owned()), ..self.clone() }
+    }
+
+    /// The token.
+    pub fn token(&self) -> &str {
+        &self.token
+    }
+
+    /// Where the API is.
+    pub fn base_url(&self) -> &str {
+        &self.base_url
+    }
+
+    /// A request with the token, for calls that are out of the ordinary.
+    pub fn request(&self, method: Method, path: &str) -> RequestBuilder {
+        let url = format!("{}{path}", self.base_url);
+        let request = self.http.request(method, url).bearer_auth(&self.token);
+        let request = request.timeout(PATIENCE + Duration::from_secs(WAIT_SECS));
+        match &self.organization {
+            Some(organization) => request.header("ezre-organization", organization),
+            None => request,
+        }
+    }
+
+    /// Sends a request and reads its answer, whatever it is.
+    ///
+    /// # Errors
+    /// When there is no answer.
+    pub async fn send(&self, request: RequestBuilder) -> Result<Answer> {
+        let response = request.send().await.context("no answer of the API")?;
+        let (status, headers) = (response.status().as_u16(), response.headers().clone());
+        let text = response.text().await.context("the API's answer broke off")?;
+        let body = serde_json::from_str(&text).unwrap_or(Value::Null);
+        Ok(Answer { status, headers, body })
+    }
+
+    /// Reads a path, whatever the answer.
+    ///
+    /// # Errors
+    /// When there is no answer.
+    pub async fn get(&self, path: &str) -> Result<Answer> {
+        self.send(self.request(Method::GET, path)).await
+    }
+
+    /// Posts JSON to a path, whatever the answer.
+    ///
+    /// # Errors
+    /// When there is no answer.
+    pub async fn post(&self, path: &str, body: &Value) -> Result<Answer> {
+        self.send(self.request(Method::POST, path).json(body)).await
+    }
+
+    /// Reads a path that must be there.
+    ///
+    /// # Errors
+    /// When there is no answer, or [`Refused`].
+    pub async fn read(&self, path: &str) -> Result<Value> {
+        accept(format!("GET {path}"), self.get(path).await?).map(|answer| answer.body)
+    }
+
+    /// All items of a list, page by page.
+    ///
+    /// # Errors
+    /// As for [`Api::read`].
+    pub async fn items(&self, path: &str) -> Result<Vec<Value>> {
+        let joint = if path.contains('?') { '&' } else { '?' };
+        let mut items = Vec::new();
+        let mut target = path.to_owned();
+        loop {
+            let mut page = self.read(&target).await?;
+            let Value::Array(found) = page["items"].take() else {
+                bail!("GET {target} has no items: {page}")
+            };
+            let is_end = found.is_empty();
+            items.extend(found);
+            match page["nextCursor"].as_str() {
+                // A feed has a next cursor even at its end.
+                Some(cursor) if !is_end => {
+                    let name = if path.starts_with("/v1/events") { "after" } else { "cursor" };
+                    target = format!("{path}{joint}{name}={cursor}");
+                }
+                _ => return Ok(items),
+            }
+        }
+    }
+
+    /// Asks for a job, whatever the answer.
+    ///
+    /// # Errors
+    /// When there is no answer.
+    pub async fn ask(&self, ask: &Ask) -> Result<Answer> {
+        let mut request = self.request(Method::POST, "/v1/jobs").json(&ask.body);
+        if let Some(secs) = ask.wait_secs {
+            request = request.header("prefer", format!("wait={secs}"));
+        }
+        if let Some(key) = &ask.idempotency_key {
+            request = request.header("idempotency-key", key);
+        }
+        self.send(request).await
+    }
+
+    /// Enqueues a job and answers its id at once.
+    ///
+    /// # Errors
+    /// When there is no answer, or [`Refused`].
+    pub async fn enqueue(&self, kind: &str, args: Value) -> Result<String> {
+        let answer = accept(kind.to_owned(), self.ask(&Ask::new(kind, args)).await?)?;
+        text(&answer.body, "id")
+    }
+
+    /// Enqueues a job, waits for its end and answers its result.
+    ///
+    /// # Errors
+    /// When there is no answer; [`Refused`] when the API refuses or the job ends otherwise than
+    /// done.
+    pub async fn done(&self, kind: &str, args: Value) -> Result<Value> {
+        Ok(self.done_by("", kind, args).await?["result"].take())
+    }
+
+    /// As [`Api::done`] on behalf of a person; answers the whole job.
+    ///
+    /// # Errors
+    /// As for [`Api::done`].
+    pub async fn done_by(&self, actor: &str, kind: &str, args: Value) -> Result<Value> {
+        let mut ask = Ask::new(kind, args).wait(WAIT_SECS);
+        if !actor.is_empty() {
+            ask = ask.actor(actor);
+        }
+        let mut answer = accept(kind.to_owned(), self.ask(&ask).await?)?;
+        if answer.status == 202 {
+            let id = text(&answer.body, "id")?;
+            answer.body = self.job_ended(&id, PATIENCE).await?;
+        }
+        if answer.body["state"] != "done" {
+            return Err(Refused { what: kind.to_owned(), answer }.into());
+        }
+        Ok(answer.body)
+    }
+
+    /// A job.
+    ///
+    /// # Errors
+    /// As for [`Api::read`].
+    pub async fn job(&self, id: &str) -> Result<Value> {
+        self.read(&format!("/v1/jobs/{id}")).await
+    }
+
+    /// Waits for the end of a job and answers it.
+    ///
+    /// # Errors
+    /// As for [`Api::read`], and when the limit has passed.
+    pub async fn job_ended(&self, id: &str, limit: Duration) -> Result<Value> {
+        let over = |job: &Value| {
+            matches!(job["state"].as_str(), Some("done" | "dead" | "cancelled"))
+        };
+        let what = format!("the end of the job {id}");
+        wait::until_right(&what, limit, async || self.job(id).await, over).await
+    }
+
+    /// Waits until a job is in this state and answers it.
+    ///
+    /// # Errors
+    /// As for [`Api::job_ended`].
+    pub async fn job_is(&self, id: &str, state: &str, limit: Duration) -> Result<Value> {
+        let what = format!("the job {id} is {state}");
+        let is_right = |job: &Value| job["state"] == state;
+        wait::until_right(&what, limit, async || self.job(id).await, is_right).await
+    }
+
+    /// A schedule.
+    ///
+    /// # Errors
+    /// As for [`Api::read`].
+    pub async fn schedule(&self, id: &str) -> Result<Value> {
+        self.read(&format!("/v1/schedules/{id}")).await
+    }
+
+    /// Waits until a schedule has this status and answers it.
+    ///
+    /// # Errors
+    /// As for [`Api::read`], and when the limit has passed.
+    pub async fn schedule_is(&self, id: &str, status: &str, limit: Duration) -> Result<Value> {
+        let what = format!("the schedule {id} is {status}");
+        let is_right = |schedule: &Value| schedule["status"] == status;
+        wait::until_right(&what, limit, async || self.schedule(id).await, is_right).await
+    }
+
+    /// The events of one subject, oldest first.
+    ///
+    /// # Errors
+    /// As for [`Api::read`].
+    pub async fn events_of(&self, subject: &str) -> Result<Vec<Value>> {
+        let mut events = self.items("/v1/events?limit=200").await?;
+        events.retain(|event| event["subjectId"] == subject);
+        Ok(events)
+    }
+
+    /// Waits for an event of this type about the subject.
+    ///
+    /// # Errors
+    /// As for [`Api::read`], and when the limit has passed.
+    pub async fn event(&self, subject: &str, event_type: &str, limit: Duration) -> Result<Value> {
+        let what = format!("the event {event_type} of {subject}");
+        wait::until(&what, limit, async || {
+            let events = self.events_of(subject).await?;
+            Ok(events.into_iter().find(|event| event["type"] == event_type))
+        })
+        .await
+    }
+
+    /// Uploads a file; answers its id.
+    ///
+    /// # Errors
+    /// When there is no answer, or [`Refused`].
+    pub async fn upload(&self, filename: &str, mime: &str, bytes: Vec<u8>) -> Result<String> {
+        let begin = json!({
+            "filename": filename, "contentType": mime, "sizeBytes": bytes.len(),
+        });
+        let begun = self.post("/v1/uploads", &begin).await?;
+        let begun = accept("POST /v1/uploads".to_owned(), begun)?.body;
+        let method = Method::from_bytes(text(&begun, "method")?.as_bytes())?;
+        let mut url = text(&begun, "url")?;
+        if url.starts_with('/') {
+            url = format!("{}{url}", self.base_url);
+        }
+        let mut request = self.http.request(method, &url).timeout(PATIENCE).body(bytes);
+        for (name, value) in begun["headers"].as_object().into_iter().flatten() {
+            request = request.header(name, value.as_str().unwrap_or_default());
+        }
+        accept("the upload".to_owned(), self.send(request).await?)?;
+        text(&begun, "fileId")
+    }
+}
+
+impl std::fmt::Debug for Api {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Api").field("base_url", &self.base_url).finish_non_exhaustive()
+    }
+}
+
+fn accept(what: String, answer: Answer) -> Result<Answer> {
+    if answer.is_success() { Ok(answer) } else { Err(Refused { what, answer }.into()) }
+}
+
+/// A text field that must be there.
+///
+/// # Errors
+/// When it is not.
+pub fn text(value: &Value, field: &str) -> Result<String> {
+    let found = value[field].as_str().map(str::to_owned);
+    found.ok_or_else(|| anyhow!("no text field {field:?} in {value}"))
+}
+
+/// The refusal that an error is, if it is one.
+pub fn refusal(error: &anyhow::Error) -> Option<&Answer> {
+    error.downcast_ref::<Refused>().map(|refused| &refused.answer)
+}

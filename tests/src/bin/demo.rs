@@ -1,0 +1,2 @@
+//! Placeholder until the narrator is written.
+fn main() {}

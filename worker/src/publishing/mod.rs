@@ -1,0 +1,37 @@
+//! Publishing: schedules are made, prepared, published, looked up, resolved and deleted.
+//!
+//! | file | what |
+//! | --- | --- |
+//! | `create_schedule.rs`, `update_schedule.rs`, `cancel_schedule.rs` | what a person wants |
+//! | `prepare_post.rs` | media goes ahead |
+//! | `publish_post.rs` | the one write |
+//! | `reconcile_post.rs` | what became of it, when the network did not say |
+//! | `resolve_post.rs`, `delete_post.rs` | a person decides |
+//! | `decide.rs` | what an answer of the network means, without I/O |
+//! | `target.rs`, `upload.rs`, `call.rs`, `settle.rs` | the steps that these share |
+//!
+//! **Invariant:** no call that publishes is made before its intent is committed, and none is made
+//! for a schedule whose earlier call may have been answered.
+
+mod call;
+mod cancel_schedule;
+mod create_schedule;
+mod decide;
+mod delete_post;
+mod prepare_post;
+mod publish_post;
+mod reconcile_post;
+mod resolve_post;
+pub(crate) mod settle;
+pub(crate) mod target;
+mod update_schedule;
+mod upload;
+
+pub(crate) use cancel_schedule::cancel_schedule;
+pub(crate) use create_schedule::create_schedule;
+pub(crate) use delete_post::delete_post;
+pub(crate) use prepare_post::prepare_post;
+pub(crate) use publish_post::publish_post;
+pub(crate) use reconcile_post::reconcile_post;
+pub(crate) use resolve_post::resolve_post;
+pub(crate) use update_schedule::update_schedule;

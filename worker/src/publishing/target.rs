@@ -1,0 +1,114 @@
+//! What is published, where, and with what right to do so.
+//!
+//! **Invariant:** a token is in the clear only inside an [`Access`], which never shows it.
+
+use connectors::Access;
+use jobs::{Code, ConnectionId, JobKind, Problem};
+use seal::{Aad, Sealed};
+use store::schedules::{self, Locked, Publishable};
+use store::{Conn, connections};
+
+use super::decide::{Account, Next};
+use crate::fleet::Fleet;
+use crate::run::{Run, failed};
+use jobs::Failure;
+
+/// The place of a connection's access token.
+pub(crate) fn access_token_at(id: ConnectionId) -> Aad {
+    Aad::new("platform_connections.access_token", id)
+}
+
+/// The place of a connection's refresh token.
+pub(crate) fn refresh_token_at(id: ConnectionId) -> Aad {
+    Aad::new("platform_connections.refresh_token", id)
+}
+
+/// A schedule that may go out.
+#[derive(Clone, Debug)]
+pub(super) struct Target {
+    /// The schedule, as it was when it was looked at.
+    pub(super) schedule: Locked,
+    /// What goes out, and where.
+    pub(super) content: Publishable,
+    /// The right to do so.
+    pub(super) access: Access,
+    /// The key under which the network counts publishing calls of the account.
+    pub(super) publish_key: String,
+}
+
+impl Target {
+    /// The account.
+    pub(super) fn account(&self) -> Account<'_> {
+        Account {
+            platform: self.content.platform,
+            id: &self.content.account_id,
+            publish_key: &self.publish_key,
+        }
+    }
+}
+
+/// Checks a locked schedule's content and account again and opens the account's token; or says what
+/// stands in the way.
+pub(super) async fn open<K: JobKind>(
+    run: &Run<K>,
+    conn: &mut Conn,
+    schedule: &Locked,
+) -> Result<Result<Target, Next>, Failure> {
+    let checked = schedules::check_publishable(
+        conn,
+        schedule.organization_id,
+        schedule.content_version_id,
+        schedule.platform_connection_id,
+    )
+    .await
+    .map_err(failed)?;
+    let content = match checked {
+        Ok(content) => content,
+        Err(problem) if problem.code == Code::AccountDisconnected => {
+            return Ok(Err(Next::Hold { reason: problem.message }));
+        }
+        Err(problem) => return Ok(Err(Next::Fail(problem))),
+    };
+    let access = access(&run.fleet, conn, schedule.platform_connection_id, &content.account_id).await?;
+    Ok(match access {
+        Ok(access) => Ok(Target {
+            schedule: schedule.clone(),
+            publish_key: run.fleet.connector(content.platform).publish_key(&content.account_id),
+            content,
+            access,
+        }),
+        Err(problem) if problem.code == Code::AccountDisconnected => {
+            Err(Next::Hold { reason: problem.message })
+        }
+        Err(problem) => Err(Next::Again { problem, forget_media: false }),
+    })
+}
+
+/// The right to act for an account; or the problem with its token.
+pub(super) async fn access(
+    fleet: &Fleet,
+    conn: &mut Conn,
+    connection: ConnectionId,
+    account_id: &str,
+) -> Result<Result<Access, Problem>, Failure> {
+    let Some(sealed) = connections::sealed_access_token(conn, connection).await.map_err(failed)?
+    else {
+        return Ok(Err(Problem::new(
+            Code::AccountDisconnected,
+            "The account is not connected. Connect it again.",
+        )));
+    };
+    let opened = sealed
+        .parse::<Sealed>()
+        .and_then(|sealed| fleet.token_keys.open(&sealed, &access_token_at(connection)));
+    Ok(match opened {
+        Ok(token) => Ok(Access { account_id: account_id.to_owned(), token }),
+        Err(error) => {
+            tracing::error!(connection.id = %connection, %error, "a token does not open");
+            Err(Problem::new(
+                Code::Internal,
+                "The account's stored token cannot be read. An operator must look.",
+            ))
+        }
+    })
+}
