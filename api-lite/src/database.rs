@@ -46,13 +46,22 @@ impl Database {
         }
     }
 
+    /// A transaction with which the caller enqueues, and reads what it enqueued: operators always
+    /// act as such, whichever organization they name.
+    pub(crate) async fn writing(&self, principal: &Principal) -> Result<Acting> {
+        match principal {
+            Principal::Key { organization, .. } => self.acting_for(*organization).await,
+            Principal::Operator { .. } => self.operating().await,
+        }
+    }
+
     /// A transaction for one organization.
-    pub(crate) async fn acting_for(&self, organization: OrganizationId) -> Result<Acting> {
+    async fn acting_for(&self, organization: OrganizationId) -> Result<Acting> {
         self.guarded(self.store.acting_for(organization)).await
     }
 
     /// A transaction for an operator.
-    pub(crate) async fn operating(&self) -> Result<Acting> {
+    async fn operating(&self) -> Result<Acting> {
         self.guarded(self.store.operating()).await
     }
 

@@ -89,7 +89,7 @@ fn start() -> ExitCode {
     match ended {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            tracing::error!(error = &*error as &dyn std::error::Error, "api.failed");
+            tracing::error!(error = format!("{error:#}"), "api.failed");
             ExitCode::FAILURE
         }
     }

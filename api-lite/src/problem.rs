@@ -139,7 +139,7 @@ impl Problem {
 
     /// A fault of ours; the cause goes to the log.
     pub(crate) fn internal(cause: &(dyn std::error::Error + 'static)) -> Self {
-        tracing::error!(error = cause, "request.broken");
+        tracing::error!(error = chain(cause), "request.broken");
         Self::broken()
     }
 
@@ -147,6 +147,13 @@ impl Problem {
     pub(crate) fn broken() -> Self {
         Self::new(jobs::Code::Internal, "the fault is ours and has been recorded")
     }
+}
+
+/// What an error says, and what lies beneath it.
+fn chain(error: &(dyn std::error::Error + 'static)) -> String {
+    let said: Vec<String> =
+        std::iter::successors(Some(error), |error| error.source()).map(ToString::to_string).collect();
+    said.join(": ")
 }
 
 impl From<jobs::Problem> for Problem {
@@ -162,7 +169,7 @@ impl From<jobs::Problem> for Problem {
 impl From<store::Error> for Problem {
     fn from(error: store::Error) -> Self {
         if error.is_unavailable() {
-            tracing::warn!(error = &error as &dyn std::error::Error, "database.unavailable");
+            tracing::warn!(error = chain(&error), "database.unavailable");
             return Self::unavailable();
         }
         Self::internal(&error)
@@ -179,7 +186,7 @@ impl From<media::Error> for Problem {
             E::UnknownType { .. } => Self::own("unsupported_media_type", error.to_string()),
             E::Body { .. } => Self::own("malformed_request", "the body ended before its time"),
             E::Unavailable { .. } => {
-                tracing::warn!(error = &error as &dyn std::error::Error, "media.unavailable");
+                tracing::warn!(error = chain(&error), "media.unavailable");
                 Self::unavailable()
             }
             _ => Self::internal(&error),

@@ -30,6 +30,8 @@ use fleet::{Fleet, Publishing};
 use jobs::Queue;
 use store::{Login, Store};
 
+/// How long a network may take to accept a connection.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 /// Of one organization, at most so many jobs of one queue run at once, as a part of a queue's slots
 /// in one process, times this.
 const LANE_SHARE: i32 = 4;
@@ -89,8 +91,12 @@ fn fleet(config: &WorkerConfig, store: Store, bell: Bell) -> anyhow::Result<Flee
     Ok(Fleet {
         store,
         bell,
-        x: connectors::X::new(config.x_api_url.clone(), config.publish_request_timeout)
-            .context("cannot make the client of X")?,
+        x: connectors::X::new(
+            config.x_api_url.clone(),
+            config.publish_request_timeout,
+            CONNECT_TIMEOUT.min(config.publish_request_timeout),
+        )
+        .context("cannot make the client of X")?,
         media: fleet::media(&config.media)?,
         max_upload_bytes: config.max_upload_bytes,
         token_keys: seal::TokenKeys::parse(&config.token_keys).context("TOKEN_KEYS")?,

@@ -45,6 +45,10 @@ impl Claimer {
         let slots = Arc::new(Semaphore::new(self.slots));
         let mut cursor = Uuid::now_v7();
         loop {
+            if slots.available_permits() == 0 {
+                // Leave the rings to workers that have room.
+                self.listener.hush();
+            }
             let free = tokio::select! {
                 () = shutdown.cancelled() => return,
                 free = free_slots(&slots) => free,

@@ -27,6 +27,8 @@ pub(crate) struct Settlement {
 }
 
 const GROUP: usize = 500;
+/// How long the database may take to answer before it is asked again on another connection.
+const ANSWER: Duration = Duration::from_secs(15);
 
 /// Settles runs until every sender is gone.
 pub(crate) async fn finish_runs(
@@ -95,7 +97,11 @@ fn report(run: &Settlement, ended: &Outcomes) {
 async fn settle_until_known(store: &Store, group: &[Settlement]) -> Outcomes {
     let mut pause = Duration::from_millis(50);
     loop {
-        match settle(store, group).await {
+        let Ok(settled) = tokio::time::timeout(ANSWER, settle(store, group)).await else {
+            tracing::warn!(runs = group.len(), "cannot record ended runs: the database does not answer");
+            continue;
+        };
+        match settled {
             Ok(ended) => return ended,
             Err(error) if error.is_unavailable() => {
                 tracing::warn!(%error, cause = ?std::error::Error::source(&error), runs = group.len(), "cannot record ended runs yet");

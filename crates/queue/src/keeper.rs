@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::Notify;
-use tokio::time::MissedTickBehavior;
+use tokio::time::{MissedTickBehavior, timeout};
 use tokio_util::sync::CancellationToken;
 
 use crate::lease::Lease;
@@ -44,16 +44,27 @@ pub(crate) async fn keep(
                 if stopped > 0 {
                     tracing::warn!(stopped, "the lease could not be renewed in time: runs are stopped");
                 }
-                if let Ok(jobs) = ledger::cancel_requests(&store, lease.worker()).await {
+                let asked = ledger::cancel_requests(&store, lease.worker());
+                if let Ok(Ok(jobs)) = timeout(settings.renew, asked).await {
                     lease.cancel(&jobs);
                 }
             }
             _ = renew.tick() => {
-                if let Err(error) = renew_lease(&store, &lease, &settings).await {
-                    tracing::warn!(%error, cause = ?std::error::Error::source(&error), "cannot renew the lease");
-                    steady_since = Instant::now();
-                } else if steady_since.elapsed() >= settings.grace {
-                    rescue(&store, &bell, settings.ttl, settings.grace).await;
+                // A database that does not answer must not keep this loop from looking at the lease.
+                match timeout(settings.renew, renew_lease(&store, &lease, &settings)).await {
+                    Ok(Ok(())) if steady_since.elapsed() >= settings.grace => {
+                        let rescue = rescue(&store, &bell, settings.ttl, settings.grace);
+                        let _ = timeout(settings.renew, rescue).await;
+                    }
+                    Ok(Ok(())) => {}
+                    Ok(Err(error)) => {
+                        tracing::warn!(%error, cause = ?std::error::Error::source(&error), "cannot renew the lease");
+                        steady_since = Instant::now();
+                    }
+                    Err(_) => {
+                        tracing::warn!("cannot renew the lease: the database does not answer");
+                        steady_since = Instant::now();
+                    }
                 }
             }
         }

@@ -24,4 +24,4 @@ pub use fleet::{Fleet, on, shared};
 pub use process::{Process, binary};
 pub use proxy::Proxy;
 pub use setup::{Secrets, Setup};
-pub use tenant::{Account, Planned, Tenant};
+pub use tenant::{Account, Planned, Tenant, in_ms};

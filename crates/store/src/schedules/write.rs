@@ -11,8 +11,10 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::{Status, prepare_key, publish_key};
+use crate::connections::platform;
 use crate::{Conn, Result};
 use jobs::{AttachmentId, ConnectionId, ContentVersionId, JobId, OrganizationId, ScheduleId};
+use platforms::Platform;
 
 /// A schedule to be made.
 #[derive(Clone, Debug)]
@@ -84,6 +86,12 @@ pub struct Locked {
     pub content_version_id: ContentVersionId,
     /// Where it goes out.
     pub platform_connection_id: ConnectionId,
+    /// The network.
+    pub platform: Platform,
+    /// The network's own id of the account.
+    pub account_id: String,
+    /// The account's handle.
+    pub account_name: String,
     /// When it goes out.
     pub scheduled_at: DateTime<Utc>,
     /// The wall time that was asked for.
@@ -120,11 +128,13 @@ pub struct Locked {
 /// [`crate::Error::Unavailable`].
 pub async fn lock(conn: &mut Conn, id: ScheduleId) -> Result<Option<Locked>> {
     let row = sqlx::query!(
-        r#"select organization_id, content_version_id, platform_connection_id, scheduled_at, wall_time,
-                  timezone, status, status_reason, published_post_id, published_post_url, retry_count,
-                  max_retries, is_recurring, publish_planned_at, prepared_media,
-                  attempt_log -> -1 ->> 'outcome' as last_outcome, clock_timestamp() as "now!"
-           from schedules where id = $1 for update"#,
+        r#"select s.organization_id, s.content_version_id, s.platform_connection_id, c.platform,
+                  c.account_id, c.account_name, s.scheduled_at, s.wall_time, s.timezone, s.status,
+                  s.status_reason, s.published_post_id, s.published_post_url, s.retry_count,
+                  s.max_retries, s.is_recurring, s.publish_planned_at, s.prepared_media,
+                  s.attempt_log -> -1 ->> 'outcome' as last_outcome, clock_timestamp() as "now!"
+           from schedules s join platform_connections c on c.id = s.platform_connection_id
+           where s.id = $1 for update of s"#,
         id.0
     )
     .fetch_optional(conn)
@@ -135,6 +145,9 @@ pub async fn lock(conn: &mut Conn, id: ScheduleId) -> Result<Option<Locked>> {
         organization_id: row.organization_id.into(),
         content_version_id: row.content_version_id.into(),
         platform_connection_id: row.platform_connection_id.into(),
+        platform: platform(&row.platform)?,
+        account_id: row.account_id,
+        account_name: row.account_name,
         scheduled_at: row.scheduled_at,
         wall_time: row.wall_time,
         timezone: row.timezone,

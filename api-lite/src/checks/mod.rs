@@ -1,0 +1,103 @@
+//! What can be said against a job before it is accepted: the rows that it names, the clock, the
+//! rules of the networks.
+//!
+//! The worker checks all of it again; here it is said at once. The rules themselves live in
+//! `store`, `platforms` and `jobs`.
+//!
+//! **Invariant:** every kind has its line in [`check`], if only to say that there is nothing to
+//! look at.
+
+mod content;
+mod schedules;
+mod subjects;
+
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use crate::app::App;
+use crate::enqueue::{Asked, Prepared};
+use crate::problem::{Problem, Result};
+use jobs::{Kind, OrganizationId, Problem as JobProblem};
+use store::Conn;
+
+/// Checks that need no row. Before the transaction, because the media store may be far away.
+///
+/// # Errors
+/// 404 when an upload is not there.
+pub(crate) async fn before_the_transaction(
+    app: &App,
+    asked: &Asked,
+    prepared: &[Prepared],
+) -> Result<()> {
+    content::uploads_are_there(app, asked, prepared).await
+}
+
+/// Checks a job against the rows that it names. `args` are the normalized arguments, unsealed.
+///
+/// # Errors
+/// 404 when a row is not there or another organization's, 409 when its state forbids the job, 422
+/// when the content breaks a rule; each with its field.
+pub(crate) async fn check(
+    conn: &mut Conn,
+    organization: Option<OrganizationId>,
+    kind: Kind,
+    args: &Value,
+) -> Result<()> {
+    let mut its = Subject { conn, organization };
+    match kind {
+        Kind::CreateOrganization => Ok(()),
+        Kind::UpdateOrganization | Kind::CreateKey | Kind::ImportConnection => {
+            its.organization().await.map(drop)
+        }
+        Kind::CreateContent => {
+            content::check_texts(&decode(args)?)?;
+            its.organization().await.map(drop)
+        }
+        Kind::RevokeKey => its.api_key(decode::<jobs::kinds::RevokeKey>(args)?.key_id).await,
+        Kind::DisconnectConnection => {
+            let id = decode::<jobs::kinds::DisconnectConnection>(args)?.connection_id;
+            its.connection(id, "connectionId").await
+        }
+        Kind::AttachMedia => content::check_attachment(its, &decode(args)?).await,
+        Kind::CreateSchedule => schedules::check_new(its, &decode(args)?).await,
+        Kind::UpdateSchedule => schedules::check_change(its, &decode(args)?).await,
+        Kind::CancelSchedule => {
+            its.schedule(decode::<jobs::kinds::CancelSchedule>(args)?.schedule_id).await.map(drop)
+        }
+        Kind::ResolvePost => {
+            its.schedule(decode::<jobs::kinds::ResolvePost>(args)?.schedule_id).await.map(drop)
+        }
+        Kind::DeletePost => {
+            its.published_post(decode::<jobs::kinds::DeletePost>(args)?.published_post_id).await
+        }
+        Kind::CancelJob => {
+            its.live_job(decode::<jobs::kinds::CancelJob>(args)?.job_id).await
+        }
+        Kind::RetryJob => its.ended_job(decode::<jobs::kinds::RetryJob>(args)?.job_id).await,
+        Kind::PauseQueue => {
+            let args: jobs::kinds::PauseQueue = decode(args)?;
+            its.pausable(args.queue.is_some(), args.platform_connection_id).await
+        }
+        Kind::ResumeQueue => {
+            let args: jobs::kinds::ResumeQueue = decode(args)?;
+            its.pausable(args.queue.is_some(), args.platform_connection_id).await
+        }
+        // Nobody enqueues these through the API.
+        Kind::PreparePost | Kind::PublishPost | Kind::ReconcilePost | Kind::PruneLedger => Ok(()),
+    }
+}
+
+/// The rows that a job names, as its organization may see them.
+struct Subject<'a> {
+    conn: &'a mut Conn,
+    /// `None` for a control job of an operator that is for the fleet.
+    organization: Option<OrganizationId>,
+}
+
+fn decode<T: DeserializeOwned>(args: &Value) -> Result<T> {
+    serde_json::from_value(args.clone()).map_err(|error| Problem::internal(&error))
+}
+
+fn said(problem: JobProblem) -> Problem {
+    Problem::from(problem)
+}

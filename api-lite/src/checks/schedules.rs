@@ -1,0 +1,63 @@
+//! Schedules: in the future, for an account that can be used, with content that its network takes.
+//!
+//! **Invariant:** only the database's clock says what is past.
+
+use chrono::NaiveDateTime;
+
+use super::{Subject, said};
+use crate::problem::Result;
+use jobs::kinds::{CreateSchedule, UpdateSchedule};
+use jobs::{ConnectionId, ContentVersionId, Problem as JobProblem, wall_time};
+use store::schedules::check_publishable;
+
+/// A new schedule.
+pub(super) async fn check_new(mut its: Subject<'_>, args: &CreateSchedule) -> Result<()> {
+    its.not_past(args.at, &args.timezone).await?;
+    its.publishable(args.content_version_id, args.platform_connection_id).await
+}
+
+/// A change of one: with what stays as it is, it is what a new one must be.
+pub(super) async fn check_change(mut its: Subject<'_>, args: &UpdateSchedule) -> Result<()> {
+    let present = its.schedule(args.schedule_id).await?;
+    if args.at.is_some() || args.timezone.is_some() {
+        let at = args.at.unwrap_or(present.wall_time);
+        its.not_past(at, args.timezone.as_deref().unwrap_or(&present.timezone)).await?;
+    }
+    if args.content_version_id.is_some() || args.platform_connection_id.is_some() {
+        let version = args.content_version_id.unwrap_or(present.content_version_id);
+        let connection = args.platform_connection_id.unwrap_or(present.platform_connection_id);
+        its.publishable(version, connection).await?;
+    }
+    Ok(())
+}
+
+impl Subject<'_> {
+    async fn not_past(&mut self, at: NaiveDateTime, timezone: &str) -> Result<()> {
+        let moment = wall_time::moment(at, wall_time::zone(timezone).map_err(said)?);
+        let now = store::now(self.conn).await?;
+        if moment < now {
+            let detail = format!(
+                "expected a moment in the future: {} in {timezone} was at {}, now it is {}",
+                at,
+                moment.format("%FT%TZ"),
+                now.format("%FT%TZ")
+            );
+            return Err(said(JobProblem::argument("at", detail)));
+        }
+        Ok(())
+    }
+
+    async fn publishable(
+        &mut self,
+        version: ContentVersionId,
+        connection: ConnectionId,
+    ) -> Result<()> {
+        let Some(organization) = self.organization else {
+            return Err(crate::problem::Problem::broken());
+        };
+        check_publishable(self.conn, organization, version, connection)
+            .await?
+            .map(drop)
+            .map_err(said)
+    }
+}

@@ -1,0 +1,116 @@
+//! What kind of fleet a test wants, and the processes' environment.
+//!
+//! **Invariant:** a process is given what is its own, and nothing else.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use sha2::{Digest, Sha256};
+
+/// What must be quick in tests. Everything else is as the processes have it by default.
+const QUICK: [(&str, &str); 7] = [
+    ("LEASE_RENEW_MS", "300"),
+    ("LEASE_TTL_MS", "2500"),
+    ("RESCUE_GRACE_MS", "500"),
+    ("PUBLISH_REQUEST_TIMEOUT_MS", "1500"),
+    ("PUBLISH_SEND_WINDOW_MS", "1000"),
+    ("RECONCILE_WAIT_MS", "200"),
+    ("SHUTDOWN_TIMEOUT_MS", "8000"),
+];
+
+/// A kind of fleet.
+#[derive(Clone, Debug)]
+pub struct Setup {
+    pub(super) workers: usize,
+    pub(super) schedulers: usize,
+    pub(super) has_redis: bool,
+    pub(super) can_be_cut: bool,
+    pub(super) starts_cut: bool,
+    pub(super) settings: Vec<(String, String)>,
+}
+
+impl Default for Setup {
+    fn default() -> Self {
+        let settings = QUICK.map(|(name, value)| (name.to_owned(), value.to_owned()));
+        Self {
+            workers: 2,
+            schedulers: 1,
+            has_redis: true,
+            can_be_cut: false,
+            starts_cut: false,
+            settings: settings.into(),
+        }
+    }
+}
+
+impl Setup {
+    /// So many workers.
+    pub fn workers(mut self, workers: usize) -> Self {
+        self.workers = workers;
+        self
+    }
+
+    /// So many schedulers.
+    pub fn schedulers(mut self, schedulers: usize) -> Self {
+        self.schedulers = schedulers;
+        self
+    }
+
+    /// No Redis at all.
+    pub fn without_redis(mut self) -> Self {
+        self.has_redis = false;
+        self
+    }
+
+    /// Postgres and Redis are reached by ways that the test can cut.
+    pub fn can_be_cut(mut self) -> Self {
+        self.can_be_cut = true;
+        self
+    }
+
+    /// As [`Setup::can_be_cut`], and at first both are cut.
+    pub fn starts_cut(mut self) -> Self {
+        self.can_be_cut = true;
+        self.starts_cut = true;
+        self
+    }
+
+    /// A setting of all processes.
+    pub fn with(mut self, name: &str, value: &str) -> Self {
+        self.settings.retain(|(known, _)| known != name);
+        self.settings.push((name.to_owned(), value.to_owned()));
+        self
+    }
+}
+
+/// The secrets of one fleet.
+#[derive(Clone)]
+pub struct Secrets {
+    /// The operators' token, whose hash alone the API is given.
+    pub operator_token: String,
+    /// One key, in base64.
+    pub travel_key: String,
+    /// One key, in base64.
+    pub token_key: String,
+}
+
+impl Secrets {
+    pub(super) fn new() -> Self {
+        let key = || STANDARD.encode(rand::random::<[u8; 32]>());
+        Self { operator_token: random_hex(24), travel_key: key(), token_key: key() }
+    }
+
+    pub(super) fn operator_token_sha256(&self) -> String {
+        hex::encode(Sha256::digest(&self.operator_token))
+    }
+}
+
+impl std::fmt::Debug for Secrets {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Secrets")
+    }
+}
+
+/// So many random bytes, in hexadecimal.
+pub(super) fn random_hex(bytes: usize) -> String {
+    (0..bytes).map(|_| format!("{:02x}", rand::random::<u8>())).collect()
+}

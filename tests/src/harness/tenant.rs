@@ -1,0 +1,231 @@
+//! An organization with its key and an account at the network: what every test begins with.
+//!
+//! **Invariant:** names, texts and accounts are new each time, so that tests do not meet.
+
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use chrono::{DateTime, TimeDelta, Timelike, Utc};
+use serde_json::{Value, json};
+use simulator::{ControlPost, NewUser, Rule};
+
+use super::fleet::Fleet;
+use super::setup::random_hex;
+use crate::api::{ALL_SCOPES, Api, text};
+use crate::picture;
+
+/// How long a post may take from its time to its end in these tests, look-ups included.
+const TO_THE_END: Duration = Duration::from_secs(45);
+
+/// An organization.
+#[derive(Clone, Debug)]
+pub struct Tenant {
+    /// Its id.
+    pub organization: String,
+    /// The API, with a key of the organization that may do everything.
+    pub api: Api,
+    /// The id of that key.
+    pub key_id: String,
+    /// Its first account.
+    pub account: Account,
+    /// The network.
+    pub network: simulator::Client,
+}
+
+/// An account at the network, brought in.
+#[derive(Clone, Debug)]
+pub struct Account {
+    /// The connection.
+    pub connection: String,
+    /// The network's own id.
+    pub id: String,
+    /// The handle.
+    pub username: String,
+    /// The access token.
+    pub token: String,
+}
+
+/// A schedule.
+#[derive(Clone, Debug)]
+pub struct Planned {
+    /// The schedule.
+    pub id: String,
+    /// When it goes out.
+    pub at: DateTime<Utc>,
+    /// What goes out.
+    pub text: String,
+    /// Handle of the account.
+    pub username: String,
+}
+
+impl Tenant {
+    /// A new organization with one account.
+    ///
+    /// # Errors
+    /// When the fleet refuses.
+    pub async fn new(fleet: &Fleet) -> Result<Self> {
+        let operator = fleet.operator();
+        let slug = format!("org-{}", random_hex(5));
+        let made = json!({ "name": "A bakery", "slug": slug, "timezone": "Europe/Berlin" });
+        let made = operator.done("organization.create", made).await?;
+        let organization = text(&made, "organizationId")?;
+        let (key_id, key) = create_key(&operator.acting_for(&organization), &ALL_SCOPES).await?;
+        let api = operator.with_token(&key);
+        let network = fleet.simulator();
+        let account = bring_in(&api, &network).await?;
+        Ok(Self { organization, api, key_id, account, network })
+    }
+
+    /// One more account.
+    ///
+    /// # Errors
+    /// When the fleet refuses.
+    pub async fn another_account(&self) -> Result<Account> {
+        bring_in(&self.api, &self.network).await
+    }
+
+    /// The API with a new key that may do only this.
+    ///
+    /// # Errors
+    /// When the fleet refuses.
+    pub async fn key_with(&self, scopes: &[&str]) -> Result<Api> {
+        let (_, key) = create_key(&self.api, scopes).await?;
+        Ok(self.api.with_token(&key))
+    }
+
+    /// A text that nobody has posted before.
+    pub fn text(&self, about: &str) -> String {
+        format!("{about} {}", random_hex(4))
+    }
+
+    /// Writes content; answers the version.
+    ///
+    /// # Errors
+    /// When the fleet refuses.
+    pub async fn write(&self, text: &str) -> Result<String> {
+        let version = json!({ "platform": "TWITTER", "text": text });
+        let content = json!({ "title": "News", "versions": [version] });
+        let made = self.api.done("content.create", content).await?;
+        let id = made["contentVersionIds"][0].as_str().map(str::to_owned);
+        id.context("no content version")
+    }
+
+    /// Attaches a new image to a version; answers the attachment.
+    ///
+    /// # Errors
+    /// When the fleet refuses.
+    pub async fn attach_image(&self, version: &str) -> Result<String> {
+        let file = self.api.upload("bread.png", "image/png", picture::png()).await?;
+        let attach = json!({
+            "contentVersionId": version, "fileId": file,
+            "filename": "bread.png", "altText": "A loaf of bread",
+        });
+        text(&self.api.done("media.attach", attach).await?, "mediaAttachmentId")
+    }
+
+    /// Schedules a version for the first account.
+    ///
+    /// # Errors
+    /// When the fleet refuses.
+    pub async fn schedule(&self, version: &str, at: DateTime<Utc>) -> Result<Value> {
+        self.api.done("schedule.create", plan_of(version, &self.account, at)).await
+    }
+
+    /// Writes a text and schedules it for the account.
+    ///
+    /// # Errors
+    /// When the fleet refuses.
+    pub async fn plan(&self, about: &str, on: &Account, at: DateTime<Utc>) -> Result<Planned> {
+        let written = self.text(about);
+        let version = self.write(&written).await?;
+        self.plan_version(&version, written, on, at).await
+    }
+
+    /// Schedules a version that was written before.
+    ///
+    /// # Errors
+    /// When the fleet refuses.
+    pub async fn plan_version(
+        &self,
+        version: &str,
+        written: String,
+        on: &Account,
+        at: DateTime<Utc>,
+    ) -> Result<Planned> {
+        let made = self.api.done("schedule.create", plan_of(version, on, at)).await?;
+        let username = on.username.clone();
+        Ok(Planned { id: text(&made, "scheduleId")?, at, text: written, username })
+    }
+
+    /// Sets a trap for the call that publishes on the account.
+    ///
+    /// # Errors
+    /// When the simulator refuses.
+    pub async fn trap(&self, on: &Account, action: simulator::Action) -> Result<()> {
+        let rule = Rule::on("POST", "/2/tweets", action).user(&on.id);
+        self.network.fault(rule).await?;
+        Ok(())
+    }
+
+    /// Waits until a schedule is published, and checks all that must hold then: exactly one post
+    /// at the network, not before its time, and the same id and address everywhere.
+    ///
+    /// # Errors
+    /// When something does not hold.
+    pub async fn published(&self, planned: &Planned) -> Result<Value> {
+        let schedule = self.api.schedule_is(&planned.id, "published", TO_THE_END).await?;
+        let posts = self.posts(planned).await?;
+        ensure!(posts.len() == 1, "{} posts at the network: {posts:#?}", posts.len());
+        let (post, id) = (&posts[0], &schedule["publishedPostId"]);
+        ensure!(*id == post.id.as_str(), "the post is {}, the schedule says {id}", post.id);
+        let url = schedule["publishedPostUrl"].as_str().unwrap_or_default();
+        ensure!(url.starts_with("https://x.com/") && url.ends_with(&post.id), "address {url:?}");
+        ensure!(post.created_at >= planned.at, "{} went out early: {post:?}", planned.at);
+        let log = schedule["attemptLog"].as_array().context("no attempt log")?;
+        ensure!(!log.is_empty(), "the attempt log is empty: {schedule}");
+        let out = self.api.event(&planned.id, "post.published", TO_THE_END).await?;
+        ensure!(out["message"].as_str().is_some_and(|m| !m.is_empty()), "{out}");
+        Ok(schedule)
+    }
+
+    /// The posts that the network really has of a schedule, deleted ones included.
+    ///
+    /// # Errors
+    /// When the simulator fails.
+    pub async fn posts(&self, planned: &Planned) -> Result<Vec<ControlPost>> {
+        let mut posts = self.network.posts(&planned.username).await?;
+        posts.retain(|post| post.text == planned.text);
+        Ok(posts)
+    }
+}
+
+/// The first moment, in whole milliseconds, that is so far away.
+pub fn in_ms(ms: i64) -> DateTime<Utc> {
+    let at = Utc::now() + TimeDelta::milliseconds(ms + 1);
+    let whole = at.nanosecond() / 1_000_000 * 1_000_000;
+    at.with_nanosecond(whole).unwrap_or(at)
+}
+
+fn plan_of(version: &str, on: &Account, at: DateTime<Utc>) -> Value {
+    json!({
+        "contentVersionId": version,
+        "platformConnectionId": on.connection,
+        "at": at.format("%Y-%m-%dT%H:%M:%S%.3f").to_string(),
+        "timezone": "UTC",
+    })
+}
+
+async fn create_key(api: &Api, scopes: &[&str]) -> Result<(String, String)> {
+    let args = json!({ "name": "A frontend", "scopes": scopes });
+    let job = api.done_by("", "key.create", args).await?;
+    Ok((text(&job["result"], "keyId")?, text(&job, "key")?))
+}
+
+async fn bring_in(api: &Api, network: &simulator::Client) -> Result<Account> {
+    let (username, token) = (format!("t{}", random_hex(5)), format!("token-{}", random_hex(16)));
+    let who = network.register(&NewUser::with_token(&username, &token)).await?;
+    let args = json!({ "platform": "TWITTER", "accessToken": token });
+    let made = api.done("connection.import", args).await?;
+    ensure!(made["accountId"] == who.id.as_str(), "another account was brought in: {made}");
+    Ok(Account { connection: text(&made, "connectionId")?, id: who.id, username, token })
+}

@@ -1,0 +1,260 @@
+//! Writes what happened to a schedule, and ends the job with it.
+//!
+//! **Invariant:** a schedule's status, its event and the end of its job are true in one transaction.
+
+use chrono::{DateTime, Utc};
+use serde_json::json;
+
+use super::decide::Next;
+use crate::run::{Answer, Run, failed};
+use connectors::Posted;
+use jobs::kinds::{PublishPost, ReconcilePost};
+use jobs::{
+    Code, Failure, IntentId, JobKind, NewJob, OrganizationId, Origin, PostId, Problem, ScheduleId,
+    account_key,
+};
+use platforms::Platform;
+use store::published_posts::NewPost;
+use store::schedules::{self, Entry, Locked, Move, Status};
+use store::{Claimed, connections, events, published_posts};
+
+/// Tells the people of the organization what became of a schedule.
+pub(crate) async fn tell(
+    tx: &mut Claimed,
+    schedule: &Locked,
+    event: &str,
+    message: &str,
+) -> Result<(), Failure> {
+    let data = json!({
+        "scheduleId": schedule.id,
+        "contentVersionId": schedule.content_version_id,
+        "platformConnectionId": schedule.platform_connection_id,
+    });
+    events::record(tx, schedule.organization_id, event, "schedule", schedule.id.0, message, data)
+        .await
+        .map_err(failed)
+}
+
+/// Locks the schedule of this organization.
+///
+/// # Errors
+/// Dead when there is none.
+pub(crate) async fn lock(
+    tx: &mut Claimed,
+    organization: OrganizationId,
+    id: ScheduleId,
+) -> Result<Locked, Failure> {
+    schedules::lock(tx, id)
+        .await
+        .map_err(failed)?
+        .filter(|schedule| schedule.organization_id == organization)
+        .ok_or_else(|| Failure::Dead(Problem::not_found("schedule", id).at("scheduleId")))
+}
+
+/// Records the post of a locked schedule, in all places. `false` when the network's id belongs to
+/// another schedule's post already.
+pub(super) async fn record_post<K: JobKind>(
+    run: &Run<K>,
+    tx: &mut Claimed,
+    schedule: &Locked,
+    posted: &Posted,
+    outcome: &str,
+    message: &str,
+) -> Result<bool, Failure> {
+    let post = NewPost {
+        id: PostId(run.job.id.derive("published post")),
+        organization_id: schedule.organization_id,
+        schedule_id: schedule.id,
+        content_version_id: schedule.content_version_id,
+        platform_connection_id: schedule.platform_connection_id,
+        platform_post_id: &posted.id,
+        platform_post_url: &posted.url,
+        published_at: schedule.now,
+    };
+    let fresh = published_posts::insert(tx, &post).await.map_err(failed)?;
+    let entry = entry(run, schedule.now, outcome, message);
+    schedules::published(tx, schedule.id, &posted.id, &posted.url, schedule.now, &entry)
+        .await
+        .map_err(failed)?;
+    tell(tx, schedule, "post.published", &format!("{message} {}", posted.url)).await?;
+    Ok(fresh)
+}
+
+/// A line of the attempt log about this run.
+pub(super) fn entry<'a, K: JobKind>(
+    run: &Run<K>,
+    at: DateTime<Utc>,
+    outcome: &'a str,
+    message: &'a str,
+) -> Entry<'a> {
+    Entry { at, outcome, message, attempt: Some(run.job.attempt + 1) }
+}
+
+/// Does what follows for a locked schedule and ends the run. `output` answers for a job whose work
+/// is done because nothing is left to do.
+///
+/// [`Next::Published`] and [`Next::LookUp`] need the intent and are the caller's.
+pub(super) async fn settle<K: JobKind>(
+    run: &Run<K>,
+    tx: Claimed,
+    schedule: &Locked,
+    next: Next,
+    output: impl FnOnce(Status) -> K::Output,
+) -> Answer<K> {
+    match next {
+        Next::Published(_) | Next::LookUp { .. } => {
+            tracing::error!(schedule.id = %schedule.id, "a call's outcome came without its call");
+            Err(Failure::Retry(Problem::new(Code::Internal, "an outcome without a call")))
+        }
+        Next::Hold { reason } => hold(run, tx, schedule, &reason, output).await,
+        Next::Reconnect { reason } => {
+            let mut tx = tx;
+            let reason = reconnect(&mut tx, schedule, &reason).await?;
+            hold(run, tx, schedule, &reason, output).await
+        }
+        Next::Fail(problem) => fail(run, tx, schedule, problem).await,
+        Next::Again { problem, forget_media } => {
+            again(run, tx, schedule, problem, forget_media).await
+        }
+        Next::Later { until, why } => {
+            let mut tx = tx;
+            let first = schedule.last_outcome.as_deref() != Some(why.code.as_str());
+            let entry = first.then(|| entry(run, schedule.now, &why.code, &why.message));
+            let change = Move { entry, ..Move::to(Status::Scheduled) };
+            schedules::move_to(&mut tx, schedule.id, &change).await.map_err(failed)?;
+            tx.commit().await.map_err(failed)?;
+            Err(Failure::Snooze { until, why, close: true })
+        }
+    }
+}
+
+/// Makes the account unusable, because the network does not accept its token, and says what a
+/// person must do.
+pub(super) async fn reconnect(
+    tx: &mut Claimed,
+    schedule: &Locked,
+    said: &str,
+) -> Result<String, Failure> {
+    let connection = schedule.platform_connection_id;
+    let reason = format!("The network no longer accepts the account's token ({said}). Connect the account again.");
+    lose_connection(tx, schedule.organization_id, connection, &reason).await?;
+    Ok(reason)
+}
+
+/// Makes an account unusable and tells the people of the organization, once.
+pub(super) async fn lose_connection(
+    tx: &mut Claimed,
+    organization: OrganizationId,
+    connection: jobs::ConnectionId,
+    reason: &str,
+) -> Result<(), Failure> {
+    if !connections::deactivate(tx, connection, reason).await.map_err(failed)? {
+        return Ok(());
+    }
+    let data = json!({ "platformConnectionId": connection });
+    events::record(
+        tx,
+        organization,
+        "connection.reconnect_needed",
+        "platform_connection",
+        connection.0,
+        reason,
+        data,
+    )
+    .await
+    .map_err(failed)
+}
+
+async fn hold<K: JobKind>(
+    run: &Run<K>,
+    mut tx: Claimed,
+    schedule: &Locked,
+    reason: &str,
+    output: impl FnOnce(Status) -> K::Output,
+) -> Answer<K> {
+    let change = Move {
+        to: Status::OnHold,
+        reason: Some(reason),
+        error: Some(reason),
+        failed_attempts: 0,
+        entry: Some(entry(run, schedule.now, "on_hold", reason)),
+    };
+    schedules::move_to(&mut tx, schedule.id, &change).await.map_err(failed)?;
+    tell(&mut tx, schedule, "post.on_hold", reason).await?;
+    run.end(tx, &output(Status::OnHold)).await
+}
+
+/// The schedule did not go out, and will not without a person.
+pub(super) async fn fail<K: JobKind>(
+    run: &Run<K>,
+    mut tx: Claimed,
+    schedule: &Locked,
+    problem: Problem,
+) -> Answer<K> {
+    let change = Move {
+        to: Status::Failed,
+        reason: Some(&problem.message),
+        error: Some(&problem.message),
+        failed_attempts: 0,
+        entry: Some(entry(run, schedule.now, "failed", &problem.message)),
+    };
+    schedules::move_to(&mut tx, schedule.id, &change).await.map_err(failed)?;
+    tell(&mut tx, schedule, "post.failed", &problem.message).await?;
+    run.end_dead(tx, problem).await
+}
+
+async fn again<K: JobKind>(
+    run: &Run<K>,
+    mut tx: Claimed,
+    schedule: &Locked,
+    problem: Problem,
+    forget_media: bool,
+) -> Answer<K> {
+    if run.is_last_attempt() {
+        let message = format!("The last of {} attempts failed: {}", run.job.max_attempts, problem.message);
+        return fail(run, tx, schedule, Problem { message, ..problem }).await;
+    }
+    if forget_media {
+        schedules::forget_prepared(&mut tx, schedule.id).await.map_err(failed)?;
+    }
+    let change = Move {
+        to: Status::Scheduled,
+        reason: None,
+        error: Some(&problem.message),
+        failed_attempts: 1,
+        entry: Some(entry(run, schedule.now, "retry", &problem.message)),
+    };
+    schedules::move_to(&mut tx, schedule.id, &change).await.map_err(failed)?;
+    tx.commit().await.map_err(failed)?;
+    Err(Failure::Retry(problem))
+}
+
+/// The job that publishes a schedule now.
+pub(crate) fn publish_job(
+    organization: OrganizationId,
+    schedule: ScheduleId,
+    platform: Platform,
+    account_id: &str,
+    max_attempts: u32,
+) -> NewJob {
+    let args = PublishPost { schedule_id: schedule };
+    let mut job = NewJob::new(Origin::Worker, Some(organization), &args);
+    job.max_attempts = max_attempts.max(1);
+    job.limit_keys = vec![account_key(platform, account_id)];
+    job.unique_key = Some(schedules::publish_key(schedule));
+    job
+}
+
+/// The job that looks an intent up, not before `run_at`.
+pub(crate) fn reconcile_job(
+    organization: OrganizationId,
+    schedule: ScheduleId,
+    intent: IntentId,
+    run_at: DateTime<Utc>,
+) -> NewJob {
+    let args = ReconcilePost { schedule_id: schedule, intent_id: intent };
+    let mut job = NewJob::new(Origin::Worker, Some(organization), &args);
+    job.run_at = Some(run_at);
+    job.unique_key = Some(schedules::reconcile_key(intent));
+    job
+}

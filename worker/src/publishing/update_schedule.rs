@@ -1,0 +1,129 @@
+//! `schedule.update`: what, where or when of a schedule that has not gone out.
+//!
+//! Its jobs that wait are cancelled, and the clock turns it into new ones; while one of them
+//! publishes, nothing can be changed.
+//!
+//! **Invariant:** jobs are locked before the schedule, as publishing does.
+
+use super::create_schedule::ahead;
+use crate::run::{Answer, Run, failed};
+use jobs::kinds::{UpdateSchedule, UpdatedSchedule};
+use jobs::{Code, Failure, JobKind, OrganizationId, Problem, ScheduleId, wall_time};
+use store::schedules::{self, Locked, NewSchedule, Status};
+use store::{Claimed, ledger};
+
+/// Changes a schedule.
+pub(crate) async fn update_schedule(run: Run<UpdateSchedule>) -> Answer<UpdateSchedule> {
+    let args = &run.args;
+    let organization = run.organization()?;
+    let (mut tx, schedule) = lock_idle(&run, organization, args.schedule_id, "changed").await?;
+    let asked = args.at.is_some() || args.timezone.is_some();
+    let wall_time = args.at.unwrap_or(schedule.wall_time);
+    let timezone = args.timezone.as_deref().unwrap_or(&schedule.timezone);
+    let zone = wall_time::zone(timezone).map_err(Failure::Dead)?;
+    let scheduled_at = wall_time::moment(wall_time, zone);
+    if asked || schedule.status != Status::Scheduled {
+        ahead(scheduled_at, schedule.now).map_err(Failure::Dead)?;
+    }
+    let content_version_id = args.content_version_id.unwrap_or(schedule.content_version_id);
+    let platform_connection_id =
+        args.platform_connection_id.unwrap_or(schedule.platform_connection_id);
+    schedules::check_publishable(&mut tx, organization, content_version_id, platform_connection_id)
+        .await
+        .map_err(failed)?
+        .map_err(Failure::Dead)?;
+    let max_retries = args.max_retries.map_or(schedule.max_retries, |retries| {
+        i32::try_from(retries).unwrap_or(i32::MAX)
+    });
+    let new = NewSchedule {
+        id: schedule.id,
+        organization_id: organization,
+        content_version_id,
+        platform_connection_id,
+        scheduled_at,
+        wall_time,
+        timezone,
+        max_retries,
+        created_by: &run.job.actor,
+    };
+    schedules::reschedule(&mut tx, &new).await.map_err(failed)?;
+    run.end(tx, &UpdatedSchedule { schedule_id: schedule.id, scheduled_at }).await
+}
+
+/// How often a schedule is locked anew because the clock planned its jobs in between.
+const RACES: usize = 5;
+
+/// Locks a schedule that nobody is publishing and that has not gone out, and cancels its jobs that
+/// wait. `done` says what was to be done to it.
+pub(super) async fn lock_idle<K: JobKind>(
+    run: &Run<K>,
+    organization: OrganizationId,
+    id: ScheduleId,
+    done: &str,
+) -> Result<(Claimed, Locked), Failure> {
+    for _ in 0..RACES {
+        let mut tx = run.begin().await?;
+        let jobs = schedules::live_jobs(&mut tx, id).await.map_err(failed)?;
+        let schedule = super::settle::lock(&mut tx, organization, id).await?;
+        changeable(schedule.status, done).map_err(Failure::Dead)?;
+        if jobs.iter().any(|job| job.publishes && job.running) {
+            return Err(Failure::Dead(being_published(done)));
+        }
+        let planned = schedule.status == Status::Scheduled && schedule.publish_planned_at.is_some();
+        if planned && !jobs.iter().any(|job| job.publishes) {
+            continue;
+        }
+        for job in jobs {
+            let reason = format!("the schedule was {done}");
+            ledger::cancel(&mut tx, Some(organization), job.id, &reason).await.map_err(failed)?;
+        }
+        return Ok((tx, schedule));
+    }
+    Err(Failure::Retry(Problem::new(Code::Conflict, "the schedule is being planned right now")))
+}
+
+fn being_published(done: &str) -> Problem {
+    Problem::new(
+        Code::Conflict,
+        format!("The schedule is being published right now and cannot be {done}."),
+    )
+    .at("scheduleId")
+}
+
+fn changeable(status: Status, done: &str) -> Result<(), Problem> {
+    let no = |why: &str| {
+        let message = format!("The schedule {why} and cannot be {done}.");
+        Err(Problem::new(Code::Conflict, message).at("scheduleId"))
+    };
+    match status {
+        Status::Scheduled | Status::OnHold | Status::Failed | Status::Missed | Status::Skipped => {
+            Ok(())
+        }
+        Status::Publishing | Status::AwaitingPlatform => Err(being_published(done)),
+        Status::Published => no("is published"),
+        Status::Unconfirmed => no("may be published"),
+        Status::Cancelled => no("was cancelled"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_out_or_may_be_is_not_changed() {
+        for status in Status::ALL {
+            let out = matches!(
+                status,
+                Status::Publishing
+                    | Status::AwaitingPlatform
+                    | Status::Published
+                    | Status::Unconfirmed
+                    | Status::Cancelled
+            );
+            let answer = changeable(status, "changed");
+            assert_eq!(answer.is_err(), out, "{status}");
+            assert!(answer.err().is_none_or(|problem| problem.code == Code::Conflict));
+        }
+    }
+}
