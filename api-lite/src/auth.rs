@@ -98,7 +98,10 @@ fn seconds(time: Duration) -> HeaderValue {
 }
 
 /// Who calls, and the key and rate that the call counts for.
-async fn identify(app: &App, headers: &HeaderMap) -> Result<(Principal, Option<(uuid::Uuid, u32)>)> {
+async fn identify(
+    app: &App,
+    headers: &HeaderMap,
+) -> Result<(Principal, Option<(uuid::Uuid, u32)>)> {
     let token = bearer(headers)?;
     let hash: [u8; 32] = Sha256::digest(token.as_bytes()).into();
     let is_operator = app
@@ -152,7 +155,9 @@ fn bearer(headers: &HeaderMap) -> Result<&str> {
     };
     let token = value.to_str().ok().and_then(|value| value.split_once(' '));
     match token {
-        Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer") && !token.trim().is_empty() => {
+        Some((scheme, token))
+            if scheme.eq_ignore_ascii_case("bearer") && !token.trim().is_empty() =>
+        {
             Ok(token.trim())
         }
         _ => Err(unauthorized("expected the header Authorization: Bearer <key>")),

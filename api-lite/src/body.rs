@@ -26,8 +26,7 @@ impl FromRequest<App> for Json {
     type Rejection = Problem;
 
     async fn from_request(request: Request, app: &App) -> Result<Self> {
-        let context =
-            request.extensions().get::<Context>().cloned().ok_or_else(Problem::broken)?;
+        let context = request.extensions().get::<Context>().cloned().ok_or_else(Problem::broken)?;
         check_content_type(request.headers())?;
         let limit = app.max_body_bytes;
         let reading = to_bytes(request.into_body(), limit);
@@ -50,6 +49,55 @@ impl FromRequest<App> for Json {
             }
         }
     }
+}
+
+/// Decodes a body, naming the field that is wrong.
+///
+/// # Errors
+/// 422.
+pub(crate) fn decode<T: DeserializeOwned>(value: &Value) -> Result<T> {
+    serde_path_to_error::deserialize(value).map_err(|error| {
+        let path = error.path().to_string();
+        let said = explain(error.into_inner().to_string());
+        let field = name_field(if path == "." { String::new() } else { path }, &said);
+        if field.is_empty() {
+            Problem::new(jobs::Code::InvalidArgument, said)
+        } else {
+            Problem::invalid(&field, said)
+        }
+    })
+}
+
+/// Adds the field that is missing or unknown to the path of what misses or has it.
+pub(crate) fn name_field(path: String, said: &str) -> String {
+    let named = ["missing field `", "unknown field `"]
+        .iter()
+        .find_map(|start| said.strip_prefix(start))
+        .and_then(|rest| rest.split('`').next());
+    match named {
+        Some(name) if path.is_empty() => name.to_owned(),
+        Some(name) if path != name && !path.ends_with(&format!(".{name}")) => {
+            format!("{path}.{name}")
+        }
+        _ => path,
+    }
+}
+
+/// What is right, where the decoder says only that something is wrong.
+pub(crate) fn explain(said: String) -> String {
+    let about_time = [
+        "input contains invalid characters",
+        "premature end of input",
+        "trailing input",
+        "input is out of range",
+    ];
+    if about_time.contains(&said.as_str()) {
+        return format!(
+            "{said}: expected a date and a time, such as 2026-12-24T18:00:00Z for a moment \
+                        or 2026-12-24T18:00:00 for a wall time"
+        );
+    }
+    said
 }
 
 fn check_content_type(headers: &HeaderMap) -> Result<()> {
@@ -110,6 +158,7 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for Filters<T> {
             Ok(Query(filters)) => Ok(Self(filters)),
             Err(rejection) => {
                 let said = rejection.source().map_or_else(String::new, ToString::to_string);
+                let said = explain(said);
                 // `limit: invalid digit found in string`, or ``unknown field `x`, expected …``.
                 let name = said
                     .split_once(": ")

@@ -34,6 +34,20 @@ pub(crate) fn limit(wanted: Option<i64>) -> Result<i64> {
     }
 }
 
+/// Refuses a word that is none of those that a column can hold.
+///
+/// # Errors
+/// 422 naming the parameter and the words.
+pub(crate) fn one_of(parameter: &str, given: Option<&str>, words: &[&str]) -> Result<()> {
+    match given {
+        Some(given) if !words.contains(&given) => Err(Problem::invalid(
+            parameter,
+            format!("unknown {parameter} {given:?}: expected one of {}", words.join(", ")),
+        )),
+        _ => Ok(()),
+    }
+}
+
 /// The page that the caller wants, and one row more, which tells whether another page follows.
 ///
 /// # Errors

@@ -151,8 +151,9 @@ impl Problem {
 
 /// What an error says, and what lies beneath it.
 fn chain(error: &(dyn std::error::Error + 'static)) -> String {
-    let said: Vec<String> =
-        std::iter::successors(Some(error), |error| error.source()).map(ToString::to_string).collect();
+    let said: Vec<String> = std::iter::successors(Some(error), |error| error.source())
+        .map(ToString::to_string)
+        .collect();
     said.join(": ")
 }
 
@@ -202,8 +203,7 @@ impl IntoResponse for Problem {
         let body: Cow<'static, [u8]> =
             serde_json::to_vec(&details).map_or(Cow::Borrowed(b"{}"), Cow::Owned);
         let content_type = HeaderValue::from_static("application/problem+json");
-        let mut response =
-            (status, [(header::CONTENT_TYPE, content_type)], body).into_response();
+        let mut response = (status, [(header::CONTENT_TYPE, content_type)], body).into_response();
         for (name, value) in headers {
             response.headers_mut().insert(name, value);
         }

@@ -154,7 +154,11 @@ fn is_trace_parent(text: &str) -> bool {
     let not_zero = |part: &str| part.bytes().any(|b| b != b'0');
     match text.split('-').collect::<Vec<_>>()[..] {
         ["00", trace, parent, flags] => {
-            hex(trace, 32) && not_zero(trace) && hex(parent, 16) && not_zero(parent) && hex(flags, 2)
+            hex(trace, 32)
+                && not_zero(trace)
+                && hex(parent, 16)
+                && not_zero(parent)
+                && hex(flags, 2)
         }
         _ => false,
     }
@@ -167,8 +171,7 @@ mod tests {
     #[test]
     fn a_trace_is_taken_over_or_begun() {
         let given = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
-        let headers =
-            |text| HeaderMap::from_iter([(TRACE_PARENT, HeaderValue::from_static(text))]);
+        let headers = |text| HeaderMap::from_iter([(TRACE_PARENT, HeaderValue::from_static(text))]);
         assert_eq!(trace_parent(&headers(given)), given);
         for wrong in ["", "00-1-1-1", "00-00000000000000000000000000000000-00f067aa0ba902b7-01"] {
             let made = trace_parent(&headers(wrong));

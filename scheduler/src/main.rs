@@ -66,7 +66,11 @@ async fn schedule() -> anyhow::Result<()> {
     let shutdown = boot::shutdown::on_signal().context("cannot listen for signals")?;
     let store = {
         use secrecy::ExposeSecret;
-        Store::new(config.database_url.expose_secret(), Login::Scheduler, config.database_pool_size)?
+        Store::new(
+            config.database_url.expose_secret(),
+            Login::Scheduler,
+            config.database_pool_size,
+        )?
     };
     let ready = store.clone();
     let checks = boot::admin::Checks::new().ready(move || {

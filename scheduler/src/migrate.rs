@@ -19,7 +19,8 @@ pub(crate) async fn migrate() -> anyhow::Result<()> {
     ];
     let mut passwords = Vec::new();
     for (login, url) in logins {
-        if let Some(password) = url.as_ref().map(|url| password(login, url)).transpose()?.flatten() {
+        if let Some(password) = url.as_ref().map(|url| password(login, url)).transpose()?.flatten()
+        {
             passwords.push((login, password));
         }
     }
@@ -32,9 +33,8 @@ pub(crate) async fn migrate() -> anyhow::Result<()> {
 
 /// The password in a process' URL, whose user must be that process' login.
 fn password(login: Login, url: &SecretString) -> anyhow::Result<Option<String>> {
-    let url = Url::parse(url.expose_secret()).map_err(|_| {
-        anyhow::anyhow!("the database URL of {} cannot be read", login.role())
-    })?;
+    let url = Url::parse(url.expose_secret())
+        .map_err(|_| anyhow::anyhow!("the database URL of {} cannot be read", login.role()))?;
     anyhow::ensure!(
         url.username() == login.role(),
         "the database URL of {} names another user: {}",

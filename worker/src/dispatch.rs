@@ -27,23 +27,36 @@ pub(crate) struct Dispatch {
 impl Handler for Dispatch {
     async fn handle(&self, job: ClaimedJob, stop: Stop) -> End {
         let Ok(kind) = Kind::from_str(&job.kind) else {
-            return park(&job, "unknown_kind", format!("this build does not know the kind {:?}", job.kind));
+            return park(
+                &job,
+                "unknown_kind",
+                format!("this build does not know the kind {:?}", job.kind),
+            );
         };
         if job.args_version > kind.spec().args_version {
             return park(
                 &job,
                 "unreadable_arguments",
-                format!("this build reads version {} of the arguments of {kind}, not {}",
-                    kind.spec().args_version, job.args_version),
+                format!(
+                    "this build reads version {} of the arguments of {kind}, not {}",
+                    kind.spec().args_version,
+                    job.args_version
+                ),
             );
         }
         match kind {
-            Kind::CreateOrganization => self.run(job, stop, organizations::create_organization).await,
-            Kind::UpdateOrganization => self.run(job, stop, organizations::update_organization).await,
+            Kind::CreateOrganization => {
+                self.run(job, stop, organizations::create_organization).await
+            }
+            Kind::UpdateOrganization => {
+                self.run(job, stop, organizations::update_organization).await
+            }
             Kind::CreateKey => self.run(job, stop, organizations::create_key).await,
             Kind::RevokeKey => self.run(job, stop, organizations::revoke_key).await,
             Kind::ImportConnection => self.run(job, stop, accounts::import_connection).await,
-            Kind::DisconnectConnection => self.run(job, stop, accounts::disconnect_connection).await,
+            Kind::DisconnectConnection => {
+                self.run(job, stop, accounts::disconnect_connection).await
+            }
             Kind::CreateContent => self.run(job, stop, content::create_content).await,
             Kind::AttachMedia => self.run(job, stop, content::attach_media).await,
             Kind::CreateSchedule => self.run(job, stop, publishing::create_schedule).await,

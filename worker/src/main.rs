@@ -57,11 +57,8 @@ async fn main() -> ExitCode {
 
 async fn work(config: WorkerConfig, telemetry: boot::Telemetry) -> anyhow::Result<()> {
     let shutdown = boot::shutdown::on_signal().context("cannot listen for signals")?;
-    let store = Store::new(
-        config.database_url.expose_secret(),
-        Login::Worker,
-        config.database_pool_size,
-    )?;
+    let store =
+        Store::new(config.database_url.expose_secret(), Login::Worker, config.database_pool_size)?;
     let admin = serve_admin(&config, &store, &telemetry, shutdown.clone()).await?;
     tokio::select! {
         () = shutdown.cancelled() => return Ok(()),
@@ -169,7 +166,9 @@ async fn work_flows(store: &Store) -> Result<(), String> {
     for (queue, seconds) in oldest {
         metrics::gauge!("ezre_queue_oldest_due_seconds", "queue" => queue.as_str()).set(seconds);
         if seconds > STUCK.as_secs_f64() {
-            return Err(format!("the oldest due job of the queue {queue} waits for {seconds:.0} s"));
+            return Err(format!(
+                "the oldest due job of the queue {queue} waits for {seconds:.0} s"
+            ));
         }
     }
     Ok(())

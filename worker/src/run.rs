@@ -125,7 +125,8 @@ impl<K: JobKind> Run<K> {
     /// # Errors
     /// [`Failure::ClaimLost`], [`Failure::Interrupted`].
     pub(crate) async fn finish(&self, mut tx: Claimed, finish: Finish) -> Answer<K> {
-        let ended = store::ledger::finish(&mut tx, &[(self.claim(), finish)]).await.map_err(failed)?;
+        let ended =
+            store::ledger::finish(&mut tx, &[(self.claim(), finish)]).await.map_err(failed)?;
         tx.commit().await.map_err(failed)?;
         let over = ended.iter().any(|ended| ended.outcome.is_some());
         if over && self.job.notify_end {
@@ -161,7 +162,11 @@ pub(crate) fn failed(error: store::Error) -> Failure {
     match error {
         E::ClaimLost(_) => Failure::ClaimLost,
         E::Unavailable(_) => Failure::Interrupted,
-        error @ (E::Rule { .. } | E::Forbidden(_) | E::WrongLogin(_) | E::WrongSchema(_) | E::Broken(_)) => {
+        error @ (E::Rule { .. }
+        | E::Forbidden(_)
+        | E::WrongLogin(_)
+        | E::WrongSchema(_)
+        | E::Broken(_)) => {
             tracing::error!(%error, cause = ?std::error::Error::source(&error), "a statement of a handler failed");
             Failure::Retry(Problem::new(jobs::Code::Internal, "a statement failed"))
         }

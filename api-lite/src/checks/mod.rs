@@ -70,9 +70,7 @@ pub(crate) async fn check(
         Kind::DeletePost => {
             its.published_post(decode::<jobs::kinds::DeletePost>(args)?.published_post_id).await
         }
-        Kind::CancelJob => {
-            its.live_job(decode::<jobs::kinds::CancelJob>(args)?.job_id).await
-        }
+        Kind::CancelJob => its.live_job(decode::<jobs::kinds::CancelJob>(args)?.job_id).await,
         Kind::RetryJob => its.ended_job(decode::<jobs::kinds::RetryJob>(args)?.job_id).await,
         Kind::PauseQueue => {
             let args: jobs::kinds::PauseQueue = decode(args)?;

@@ -5,8 +5,8 @@
 use super::{Subject, said};
 use crate::problem::{Problem, Result};
 use jobs::{
-    ApiKeyId, Code, ConnectionId, ContentVersionId, JobId, OrganizationId, PostId, Problem as JobProblem,
-    ScheduleId,
+    ApiKeyId, Code, ConnectionId, ContentVersionId, JobId, OrganizationId, PostId,
+    Problem as JobProblem, ScheduleId,
 };
 use std::fmt::Display;
 use store::content_versions::ContentVersion;

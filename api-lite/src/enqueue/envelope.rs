@@ -8,8 +8,9 @@ use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 use super::BATCH;
+use crate::body;
 use crate::problem::{Problem, Result};
-use jobs::{Kind, OrganizationId};
+use jobs::{Code, Kind, OrganizationId};
 
 /// One job as a caller asks for it.
 #[derive(Clone, Debug, Deserialize)]
@@ -58,29 +59,27 @@ impl Asked {
     ///
     /// # Errors
     /// 422, naming the field.
-    pub(crate) fn read(path: &str, body: Value) -> Result<Self> {
-        let (batch, values) = match &body {
-            Value::Object(_) => (false, std::slice::from_ref(&body)),
-            Value::Array(values) if (1..=BATCH).contains(&values.len()) => (true, values.as_slice()),
+    pub(crate) fn read(path: &str, asked: Value) -> Result<Self> {
+        let (batch, values) = match &asked {
+            Value::Object(_) => (false, std::slice::from_ref(&asked)),
+            Value::Array(values) if (1..=BATCH).contains(&values.len()) => {
+                (true, values.as_slice())
+            }
             Value::Array(values) => {
                 let detail = format!("expected 1 to {BATCH} jobs, not {}", values.len());
-                return Err(Problem::invalid("body", detail));
+                return Err(Problem::new(Code::InvalidArgument, detail));
             }
-            _ => return Err(Problem::invalid("body", "expected a job, or an array of jobs")),
+            _ => {
+                let detail = "expected a job, or an array of jobs";
+                return Err(Problem::new(Code::InvalidArgument, detail));
+            }
         };
         let mut envelopes = Vec::with_capacity(values.len());
         for (index, value) in values.iter().enumerate() {
-            let decoded = serde_path_to_error::deserialize(value).map_err(|error| {
-                let path = error.path().to_string();
-                let said = error.into_inner().to_string();
-                let path = if path == "." { String::new() } else { path };
-                let field = name_field(path, &said);
-                let problem = Problem::invalid(if field.is_empty() { "body" } else { &field }, said);
-                problem.within(&prefix(batch, index))
-            })?;
+            let decoded = body::decode(value).map_err(|p| p.within(&prefix(batch, index)))?;
             envelopes.push(decoded);
         }
-        Ok(Self { envelopes, batch, path: path.to_owned(), body })
+        Ok(Self { envelopes, batch, path: path.to_owned(), body: asked })
     }
 
     /// One job that the route `path` stands for.
@@ -107,21 +106,6 @@ impl Asked {
 
 fn prefix(batch: bool, index: usize) -> String {
     if batch { format!("[{index}]") } else { String::new() }
-}
-
-/// Adds the field that is missing or unknown to the path of what misses or has it.
-pub(super) fn name_field(path: String, said: &str) -> String {
-    let named = ["missing field `", "unknown field `"]
-        .iter()
-        .find_map(|start| said.strip_prefix(start))
-        .and_then(|rest| rest.split('`').next());
-    match named {
-        Some(name) if path.is_empty() => name.to_owned(),
-        Some(name) if path != name && !path.ends_with(&format!(".{name}")) => {
-            format!("{path}.{name}")
-        }
-        _ => path,
-    }
 }
 
 /// Feeds a value into a hash so that equal values, and only those, are fed the same bytes.

@@ -79,7 +79,10 @@ mod tests {
             hide(kind.as_str(), &mut args);
             assert_eq!(args["other"], json!("shown"));
             if *kind == Kind::CreateKey || !kind.spec().secrets.is_empty() {
-                args.as_object_mut().expect("an object").remove("secretHash").filter(|_| *kind != Kind::CreateKey);
+                args.as_object_mut()
+                    .expect("an object")
+                    .remove("secretHash")
+                    .filter(|_| *kind != Kind::CreateKey);
                 assert!(!args.to_string().contains("s3cret"), "{kind}: {args}");
             }
         }

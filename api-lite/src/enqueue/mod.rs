@@ -76,7 +76,7 @@ pub(crate) async fn enqueue(app: &App, request: Request, asked: Asked) -> Result
             job.key = prepared.shown_key.take();
         }
     }
-    let mut response = answer(&asked, jobs)?;
+    let mut response = answer(&asked, &request, jobs);
     if let Some(seconds) = applied {
         let value = HeaderValue::from_str(&format!("wait={seconds}"));
         response.headers_mut().extend(value.map(|value| (PREFERENCE_APPLIED, value)));
@@ -152,23 +152,24 @@ fn ring(app: &App, prepared: &[Prepared]) {
     }
 }
 
-/// 200 when all have ended, else 202. A single job that failed is a problem; in a batch each job
-/// tells its own end.
-fn answer(asked: &Asked, mut jobs: Vec<Job>) -> Result<Response> {
+/// 200 when all have ended, else 202. A single job that was waited for and failed is a problem; in a
+/// batch each job tells its own end.
+fn answer(asked: &Asked, request: &Request, mut jobs: Vec<Job>) -> Response {
     let all_ended = jobs.iter().all(Job::has_ended);
     let status = if all_ended { StatusCode::OK } else { StatusCode::ACCEPTED };
     if asked.batch {
-        return Ok((status, Json(jobs)).into_response());
+        return (status, Json(jobs)).into_response();
     }
     let Some(job) = jobs.pop() else {
         // The original of a replayed request: its history has been dropped.
-        return Err(Problem::new(jobs::Code::NotFound, "the original job is no longer kept"));
+        let detail = "the original job is no longer kept";
+        return Problem::new(jobs::Code::NotFound, detail).into_response();
     };
     let location = format!("/v1/jobs/{}", job.view.id);
-    if let Some(problem) = job.failure() {
-        return Err(Problem::from(problem).about(location));
+    match job.failure().filter(|_| request.wait.is_some()) {
+        Some(problem) => Problem::from(problem).about(location).into_response(),
+        None => (status, [(header::LOCATION, location)], Json(job)).into_response(),
     }
-    Ok((status, [(header::LOCATION, location)], Json(job)).into_response())
 }
 
 /// Enqueues one job that a route of its own stands for.

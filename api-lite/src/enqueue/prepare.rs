@@ -9,10 +9,11 @@ use secrecy::SecretString;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
-use super::envelope::{Envelope, name_field};
 use super::Request;
+use super::envelope::Envelope;
 use crate::app::App;
 use crate::auth::KEY_PREFIX;
+use crate::body::{explain, name_field};
 use crate::principal::Principal;
 use crate::problem::{Problem, Result};
 use jobs::{Caller, Kind, NewJob, OrganizationId, Queue, Spec};
@@ -83,7 +84,10 @@ fn may_enqueue(
 ) -> Result<Option<OrganizationId>> {
     match spec.caller {
         Caller::Internal => {
-            return Err(Problem::invalid("kind", format!("{kind} is enqueued by the fleet itself")));
+            return Err(Problem::invalid(
+                "kind",
+                format!("{kind} is enqueued by the fleet itself"),
+            ));
         }
         Caller::Operator => {
             principal.require_operator().map_err(|problem| problem.at("kind"))?;
@@ -136,6 +140,7 @@ fn normalize(kind: Kind, args: &Value) -> Result<Value> {
     }
     kind.normalize(args).map_err(|mut problem| {
         problem.field = problem.field.map(|field| name_field(field, &problem.message));
+        problem.message = explain(problem.message);
         Problem::from(problem)
     })
 }
@@ -180,7 +185,11 @@ mod tests {
         Principal::Key { id, organization, scopes: scopes.to_vec() }
     }
 
-    fn ask(principal: &Principal, kind: Kind, named: Option<OrganizationId>) -> Result<Option<OrganizationId>> {
+    fn ask(
+        principal: &Principal,
+        kind: Kind,
+        named: Option<OrganizationId>,
+    ) -> Result<Option<OrganizationId>> {
         let mut envelope = Envelope::of(kind, json!({}));
         envelope.organization_id = named;
         may_enqueue(principal, &envelope, kind, &kind.spec())
@@ -239,7 +248,8 @@ mod tests {
 
     #[test]
     fn a_wrong_argument_is_named() {
-        let said = |kind: Kind, args: Value| format!("{:?}", normalize(kind, &args).expect_err("wrong"));
+        let said =
+            |kind: Kind, args: Value| format!("{:?}", normalize(kind, &args).expect_err("wrong"));
         let args = json!({ "title": "t", "versions": [{ "platform": "TWITTER", "text": 7 }] });
         assert!(said(Kind::CreateContent, args).contains("\"args.versions[0].text\""));
         assert!(said(Kind::CancelJob, json!({})).contains("\"args.jobId\""));

@@ -54,7 +54,7 @@ impl Wait {
 
     /// How many seconds of waiting the caller gets.
     pub(super) fn applied(&self) -> Option<u64> {
-        self.longest.map(|longest| longest.as_secs_f64().round() as u64)
+        self.longest.map(|longest| longest.as_secs())
     }
 
     /// The jobs, as they were last read: ended, or as far as they came in time.

@@ -6,7 +6,9 @@ use jobs::{Caller, Code, Kind};
 
 fn main() {
     println!("# Job kinds\n");
-    println!("Generated from the catalogue by `bin/generate`. Arguments and results: `openapi.json`.\n");
+    println!(
+        "Generated from the catalogue by `bin/generate`. Arguments and results: `openapi.json`.\n"
+    );
     println!("| kind | what it does | who may enqueue it | queue | attempts | timeout |");
     println!("|---|---|---|---|---|---|");
     for kind in Kind::ALL {

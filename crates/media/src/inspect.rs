@@ -51,6 +51,12 @@ pub(crate) fn sniff(bytes: &[u8]) -> Option<Kind> {
     }
 }
 
+/// The MIME type that the first 64 bytes of a file show, if it is one that networks take. Whether the
+/// rest of the file is right, [`inspect`] tells.
+pub fn sniffed_mime(first: &[u8]) -> Option<&'static str> {
+    sniff(first).map(Kind::mime)
+}
+
 /// Tells type and dimensions of a whole file.
 ///
 /// # Errors

@@ -14,7 +14,7 @@ mod s3;
 mod store;
 
 pub use body::{Body, Stored};
-pub use inspect::{Inspected, inspect};
+pub use inspect::{Inspected, inspect, sniffed_mime};
 pub use key::Key;
 pub use local::Local;
 pub use s3::{S3, S3Settings};

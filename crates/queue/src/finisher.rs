@@ -81,7 +81,8 @@ fn report(run: &Settlement, ended: &Outcomes) {
         },
     };
     if outcome == "fenced" {
-        metrics::counter!("ezre_queue_fenced_writes_total", "queue" => run.queue.as_str()).increment(1);
+        metrics::counter!("ezre_queue_fenced_writes_total", "queue" => run.queue.as_str())
+            .increment(1);
         tracing::warn!(job.id = %run.claim.job_id, job.claim_no = run.claim.claim_no,
             "the end of a run came too late: its claim is lost");
     }
@@ -98,7 +99,10 @@ async fn settle_until_known(store: &Store, group: &[Settlement]) -> Outcomes {
     let mut pause = Duration::from_millis(50);
     loop {
         let Ok(settled) = tokio::time::timeout(ANSWER, settle(store, group)).await else {
-            tracing::warn!(runs = group.len(), "cannot record ended runs: the database does not answer");
+            tracing::warn!(
+                runs = group.len(),
+                "cannot record ended runs: the database does not answer"
+            );
             continue;
         };
         match settled {
@@ -169,11 +173,8 @@ async fn settle_these(store: &Store, runs: &[(Claim, &Settle)]) -> Result<Outcom
     for closed in close {
         ledger::close_key(&mut tx, &closed.key, Some(closed.until), &closed.reason).await?;
     }
-    let ended = if finishes.is_empty() {
-        Vec::new()
-    } else {
-        ledger::finish(&mut tx, &finishes).await?
-    };
+    let ended =
+        if finishes.is_empty() { Vec::new() } else { ledger::finish(&mut tx, &finishes).await? };
     if !back.is_empty() {
         ledger::hand_back(&mut tx, &back).await?;
     }

@@ -95,9 +95,11 @@ pub(crate) async fn register(
     worker: WorkerId,
     settings: &Settings,
 ) -> Result<(), store::Error> {
-    let queues = settings.queues.iter().map(|(q, n)| (q.as_str().to_owned(), (*n).into())).collect();
+    let queues =
+        settings.queues.iter().map(|(q, n)| (q.as_str().to_owned(), (*n).into())).collect();
     let queues = serde_json::Value::Object(queues);
-    ledger::register(store, worker, &settings.name, &settings.host, &settings.version, &queues).await
+    ledger::register(store, worker, &settings.name, &settings.host, &settings.version, &queues)
+        .await
 }
 
 /// Frees the jobs of silent workers, and rings for them. Any keeper may do this at any time.
@@ -139,7 +141,8 @@ pub(crate) async fn hear_notifications(
         loop {
             if let Ok(mut notifications) = store.notifications().await {
                 while let Ok(queue) = notifications.next().await {
-                    if let Some(ear) = queue.parse().ok().and_then(|queue: Queue| ears.get(&queue)) {
+                    if let Some(ear) = queue.parse().ok().and_then(|queue: Queue| ears.get(&queue))
+                    {
                         ear.notify_one();
                     }
                 }

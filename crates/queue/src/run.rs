@@ -119,9 +119,13 @@ pub async fn run<H: Handler>(
             finisher: finish.clone(),
         };
         tokio::spawn(claimer.run(shutdown.clone()));
-        workers.push(tokio::spawn(
-            work(queue, slots, LedgerBackend::new(delivered), handler.clone(), shutdown.clone()),
-        ));
+        workers.push(tokio::spawn(work(
+            queue,
+            slots,
+            LedgerBackend::new(delivered),
+            handler.clone(),
+            shutdown.clone(),
+        )));
     }
     drop(finish);
     tokio::spawn(keeper::hear_notifications(store.clone(), ears, shutdown.clone()));

@@ -23,7 +23,8 @@ const FILL: &str = "
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
-    let url = std::env::var("WORKER_DATABASE_URL").context("WORKER_DATABASE_URL, as bin/spike sets it")?;
+    let url = std::env::var("WORKER_DATABASE_URL")
+        .context("WORKER_DATABASE_URL, as bin/spike sets it")?;
     let pool = sqlx::PgPool::connect(&url).await?;
     sqlx::query(FILL).execute(&pool).await?;
     let store = Store::new(&url, Login::Worker, 4)?;
@@ -49,7 +50,9 @@ async fn main() -> anyhow::Result<()> {
             claims.rows += jobs.len() as u64;
             let runs: Vec<_> = jobs
                 .iter()
-                .map(|job| (Claim { job_id: job.id, claim_no: job.claim_no }, Finish::Done(json!({}))))
+                .map(|job| {
+                    (Claim { job_id: job.id, claim_no: job.claim_no }, Finish::Done(json!({})))
+                })
                 .collect();
             let ended = finishes
                 .time(async {
@@ -69,7 +72,8 @@ async fn main() -> anyhow::Result<()> {
     ledger::claim(&store, Queue::Publish, worker, &mut at).await?;
     sqlx::query("update workers set seen_at = now() - interval '1 minute'").execute(&pool).await?;
     let mut rescue = Timing::new("rescue of 500 jobs");
-    let rescued = rescue.time(ledger::rescue(&store, Duration::from_secs(10), Duration::ZERO, 1000)).await?;
+    let rescued =
+        rescue.time(ledger::rescue(&store, Duration::from_secs(10), Duration::ZERO, 1000)).await?;
     rescue.rows = rescued.len() as u64;
     rescue.print();
     let mut idle = Timing::new("rescue with nothing to do");

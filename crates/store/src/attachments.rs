@@ -91,6 +91,8 @@ pub struct NewAttachment<'a> {
     pub height: Option<i32>,
     /// Description for people who do not see the image.
     pub alt_text: Option<&'a str>,
+    /// What else is known of it.
+    pub metadata: Value,
     /// Who uploaded it.
     pub uploaded_by: &'a str,
 }
@@ -117,10 +119,10 @@ pub async fn insert(conn: &mut Conn, new: NewAttachment<'_>) -> Result<()> {
     sqlx::query!(
         "insert into media_attachments (id, organization_id, content_version_id, file_id, position,
                 filename, file_type, storage_path, storage_type, size_bytes, width, height, alt_text,
-                uploaded_by)
+                metadata, uploaded_by)
          select $1, $2, $3, $4,
                 (select coalesce(max(position) + 1, 0) from media_attachments where content_version_id = $3),
-                $5, $6, $7, $8, $9, $10, $11, $12, $13
+                $5, $6, $7, $8, $9, $10, $11, $12, $13, $14
          on conflict (id) do nothing",
         new.id.0,
         new.organization.0,
@@ -134,6 +136,7 @@ pub async fn insert(conn: &mut Conn, new: NewAttachment<'_>) -> Result<()> {
         new.width,
         new.height,
         new.alt_text,
+        new.metadata,
         new.uploaded_by
     )
     .execute(conn)

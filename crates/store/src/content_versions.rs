@@ -117,10 +117,7 @@ pub async fn get(conn: &mut Conn, id: ContentVersionId) -> Result<Option<Content
 ///
 /// # Errors
 /// [`crate::Error::Unavailable`].
-pub async fn of_request(
-    conn: &mut Conn,
-    request: ContentRequestId,
-) -> Result<Vec<ContentVersion>> {
+pub async fn of_request(conn: &mut Conn, request: ContentRequestId) -> Result<Vec<ContentVersion>> {
     Ok(sqlx::query_as!(
         ContentVersion,
         "select id, organization_id, content_request_id, platform, text, suggested_hashtags,

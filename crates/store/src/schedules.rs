@@ -13,6 +13,8 @@ mod adrift;
 mod check;
 mod plan;
 mod status;
+#[cfg(test)]
+mod tests;
 mod write;
 
 use chrono::{DateTime, NaiveDateTime, Utc};

@@ -91,6 +91,12 @@ impl Store {
         Store { pool, login: Login::Worker, verified: Arc::new(AtomicBool::new(true)) }
     }
 
+    /// Closes every connection.
+    #[cfg(test)]
+    pub(crate) async fn hang_up(&self) {
+        self.pool.close().await;
+    }
+
     /// Checks that the login is the process' own, that it cannot do more than it should, and that
     /// the schema is the one this build needs.
     ///
@@ -220,7 +226,9 @@ impl Store {
     /// # Errors
     /// [`Error::Unavailable`].
     pub async fn notify(&self, queue: jobs::Queue) -> Result<()> {
-        sqlx::query!("select pg_notify('jobs', $1)", queue.as_str()).fetch_one(self.pool()?).await?;
+        sqlx::query!("select pg_notify('jobs', $1)", queue.as_str())
+            .fetch_one(self.pool()?)
+            .await?;
         Ok(())
     }
 

@@ -1,103 +1,172 @@
-//! `connection.import`: asks the network whose token it is, then stores it sealed.
+//! `connection.import`: an account comes in with its tokens.
+//!
+//! **Invariant:** an account is stored under the id that the network itself gives for the token.
 
-use seal::{Aad, Sealed};
-use secrecy::SecretString;
+use secrecy::{ExposeSecret, SecretString};
 use serde_json::json;
 
+use crate::publishing::target::{access_token_at, refresh_token_at};
 use crate::run::{Answer, Run, failed};
-use connectors::{Account, Error as CallError};
+use connectors::{Account, Error, Refusal};
 use jobs::kinds::{ImportConnection, ImportedConnection};
 use jobs::{Code, ConnectionId, Failure, Problem, Wait};
 use platforms::ErrorClass;
+use seal::{Aad, Sealed};
 use store::connections::{self, SealedTokens};
-use store::{events, organizations};
+use store::events;
 
+/// Connects an account, or connects it again.
 pub(crate) async fn import_connection(run: Run<ImportConnection>) -> Answer<ImportConnection> {
+    let args = &run.args;
     let organization = run.organization()?;
-    let access = opened(&run, "accessToken", &run.args.access_token)?;
-    let refresh = match &run.args.refresh_token {
-        Some(token) => Some(opened(&run, "refreshToken", token)?),
+    let access = unsealed(&run, "accessToken", &args.access_token)?;
+    let refresh = match &args.refresh_token {
+        Some(token) => Some(unsealed(&run, "refreshToken", token)?),
         None => None,
     };
-    let platform = run.args.platform;
-    let account = match run.fleet.connector(platform).identify(&access).await {
-        Ok(called) => called.value,
-        Err(error) => return Err(refused(error)),
-    };
+    let account = identify(&run, &access).await?;
 
     let mut tx = run.begin().await?;
-    if organizations::get(&mut tx, organization).await.map_err(failed)?.is_none() {
-        return Err(Failure::Dead(Problem::not_found("organization", organization)));
-    }
-    let Account { id: account_id, username, name } = account;
-    let new = ConnectionId(run.job.id.derive("connection"));
     let id = connections::place(
-        &mut tx, new, organization, platform, &account_id, &username, &run.job.actor,
+        &mut tx,
+        ConnectionId(run.job.id.derive("connection")),
+        organization,
+        args.platform,
+        &account.id,
+        &account.username,
+        &run.job.actor,
     )
     .await
     .map_err(failed)?;
-    let seal = |column: &str, token: &SecretString| {
-        run.fleet.token_keys.seal(token, &token_place(column, id)).to_string()
-    };
+    let keys = &run.fleet.token_keys;
     let tokens = SealedTokens {
-        access: seal("access_token", &access),
-        refresh: refresh.as_ref().map(|token| seal("refresh_token", token)),
-        expires_at: run.args.token_expires_at,
-        scopes: run.args.scopes.clone(),
-        metadata: json!({ "displayName": name }),
+        access: keys.seal(&access, &access_token_at(id)).to_string(),
+        refresh: refresh.map(|token| keys.seal(&token, &refresh_token_at(id)).to_string()),
+        expires_at: args.token_expires_at,
+        scopes: args.scopes.clone(),
+        metadata: json!({ "displayName": account.name }),
     };
     connections::activate(&mut tx, id, &tokens).await.map_err(failed)?;
-    let message = format!("The {} account @{username} is connected.", platform.display_name());
-    let data = json!({ "platform": platform, "accountId": account_id });
-    events::record(&mut tx, organization, "connection.connected", "connection", id.0, &message, data)
-        .await
-        .map_err(failed)?;
-    let answer =
-        ImportedConnection { connection_id: id, account_id, account_name: username };
-    run.end(tx, &answer).await
-}
-
-/// What a token at rest is bound to.
-fn token_place(column: &str, id: ConnectionId) -> Aad {
-    Aad::new(format!("platform_connections.{column}"), id)
-}
-
-/// Opens an argument that the API sealed.
-fn opened(run: &Run<ImportConnection>, field: &str, sealed: &str) -> Result<SecretString, Failure> {
-    let opened = sealed.parse::<Sealed>().and_then(|sealed| {
-        run.fleet.travel_keys.open(&sealed, &Aad::job_argument(run.job.id, field))
-    });
-    opened.map_err(|error| {
-        tracing::error!(%error, field, "cannot open a sealed argument");
-        Failure::Dead(Problem::argument(field, "could not be opened: send it again"))
-    })
-}
-
-fn refused(error: CallError) -> Failure {
-    let refusal = match error {
-        CallError::Unavailable { reason } => {
-            return Failure::Retry(Problem::new(Code::Unavailable, reason));
-        }
-        CallError::Refused(refusal) => refusal,
+    let message = format!("{} on {} is connected.", account.username, args.platform.display_name());
+    let data = json!({ "platformConnectionId": id });
+    events::record(
+        &mut tx,
+        organization,
+        "connection.connected",
+        "platform_connection",
+        id.0,
+        &message,
+        data,
+    )
+    .await
+    .map_err(failed)?;
+    let output = ImportedConnection {
+        connection_id: id,
+        account_id: account.id,
+        account_name: account.username,
     };
-    match (refusal.class, refusal.closed) {
-        (ErrorClass::RateLimited | ErrorClass::Quota, Some(closed)) => Failure::Snooze {
-            until: closed.until,
-            why: Wait {
-                code: "rate_limited".to_owned(),
-                message: format!("the network asks to wait: {}", refusal.message),
-                key: Some(closed.key),
-            },
-            close: true,
-        },
-        (ErrorClass::AuthRefresh | ErrorClass::AuthReconnect, _) => Failure::Dead(Problem {
-            code: Code::AccountDisconnected,
-            message: format!("the network does not accept this token: {}", refusal.message),
-            field: Some("args.accessToken".to_owned()),
-        }),
-        (ErrorClass::Transient | ErrorClass::Pending | ErrorClass::Ambiguous, _) => {
-            Failure::Retry(Problem::new(Code::Unavailable, refusal.message))
+    run.end(tx, &output).await
+}
+
+/// Opens what the API sealed for this job.
+fn unsealed(
+    run: &Run<ImportConnection>,
+    field: &str,
+    sealed: &str,
+) -> Result<SecretString, Failure> {
+    let place = Aad::job_argument(run.job.id, field);
+    let opened =
+        sealed.parse::<Sealed>().and_then(|sealed| run.fleet.travel_keys.open(&sealed, &place));
+    let token = opened.map_err(|error| {
+        tracing::error!(field, %error, "a sealed argument does not open");
+        let problem =
+            Problem::new(Code::Internal, "The token did not arrive in readable form.").at(field);
+        match error {
+            // An operator brings the key back.
+            seal::Error::UnknownKey { .. } => Failure::Retry(problem),
+            seal::Error::InvalidKeys { .. }
+            | seal::Error::NotSealed { .. }
+            | seal::Error::Refused { .. } => Failure::Dead(problem),
         }
-        _ => Failure::Dead(Problem::new(Code::PlatformRefused, refusal.message)),
+    })?;
+    if token.expose_secret().trim().is_empty() {
+        return Err(Failure::Dead(Problem::argument(field, "expected the network's token")));
+    }
+    Ok(token)
+}
+
+async fn identify(run: &Run<ImportConnection>, token: &SecretString) -> Result<Account, Failure> {
+    let error = match run.fleet.connector(run.args.platform).identify(token).await {
+        Ok(called) => return Ok(called.value),
+        Err(error) => error,
+    };
+    match error {
+        Error::Unavailable { reason } => Err(Failure::Retry(Problem::new(
+            Code::Unavailable,
+            format!("The network did not answer: {reason}"),
+        ))),
+        Error::Refused(refusal) => {
+            let mut tx = run.begin().await?;
+            let now = store::now(&mut tx).await.map_err(failed)?;
+            Err(refused(refusal, run.args.platform.display_name(), now))
+        }
+    }
+}
+
+/// How long a closed key stays closed when the network does not say.
+const CLOSED_FOR: chrono::TimeDelta = chrono::TimeDelta::minutes(15);
+
+fn refused(refusal: Refusal, network: &str, now: chrono::DateTime<chrono::Utc>) -> Failure {
+    let said = |why: &str| format!("{why} {network} says: {}", refusal.message);
+    match refusal.class {
+        ErrorClass::AuthRefresh | ErrorClass::AuthReconnect | ErrorClass::Permission => {
+            let message = said("The network does not accept the token.");
+            Failure::Dead(Problem::new(Code::AccountDisconnected, message).at("accessToken"))
+        }
+        ErrorClass::RateLimited | ErrorClass::Quota => {
+            let (until, key) = match &refusal.closed {
+                Some(closed) => (closed.until.max(now), Some(closed.key.clone())),
+                None => (now + CLOSED_FOR, None),
+            };
+            let message = format!("{network} wants no more calls for now");
+            let why = Wait { code: "rate_limited".to_owned(), message, key };
+            Failure::Snooze { until, why, close: true }
+        }
+        ErrorClass::Transient
+        | ErrorClass::Pending
+        | ErrorClass::Ambiguous
+        | ErrorClass::Recreate => {
+            Failure::Retry(Problem::new(Code::Unavailable, said("The network did not answer.")))
+        }
+        ErrorClass::Permanent
+        | ErrorClass::Policy
+        | ErrorClass::Duplicate
+        | ErrorClass::Config
+        | ErrorClass::Ignore => Failure::Dead(Problem::new(
+            Code::PlatformRefused,
+            said("The account cannot be connected."),
+        )),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refusal(class: ErrorClass) -> Refusal {
+        Refusal { class, status: 401, message: "Unauthorized".into(), closed: None }
+    }
+
+    #[test]
+    fn a_token_that_the_network_refuses_is_no_connection() {
+        let now = chrono::DateTime::from_timestamp(1_800_000_000, 0).expect("a valid time");
+        let failure = refused(refusal(ErrorClass::AuthRefresh), "X", now);
+        assert!(
+            matches!(failure, Failure::Dead(problem) if problem.code == Code::AccountDisconnected)
+        );
+        let failure = refused(refusal(ErrorClass::Transient), "X", now);
+        assert!(matches!(failure, Failure::Retry(_)));
+        let failure = refused(refusal(ErrorClass::RateLimited), "X", now);
+        assert!(matches!(failure, Failure::Snooze { until, .. } if until == now + CLOSED_FOR));
     }
 }

@@ -1,7 +1,6 @@
-//! Connected accounts and their tokens.
+//! Accounts of networks: connected and disconnected.
 //!
-//! **Invariant:** a token is in the clear only while a call with it lasts; at rest it is sealed and
-//! bound to its row.
+//! **Invariant:** tokens are in the clear only while the network is asked whose they are.
 
 mod disconnect_connection;
 mod import_connection;

@@ -1,6 +1,6 @@
-//! Content requests, their versions, and what is attached to them.
+//! Content: texts that people wrote, and the media shown with them.
 //!
-//! **Invariant:** a row refers only to rows of its own organization.
+//! **Invariant:** what a file is, is decided by its bytes.
 
 mod attach_media;
 mod create_content;

@@ -1,40 +1,64 @@
-//! `job.cancel`: at once when the job waits, as soon as it can stop when it runs.
+//! `job.cancel`: at once when the job waits, on request when it runs.
+//!
+//! **Invariant:** the job is locked before the schedule that it would have published.
 
 use crate::run::{Answer, Run, failed};
-use jobs::kinds::{CancelJob, CancelledJob};
-use jobs::{Code, Failure, Problem};
-use store::ledger::{self, Cancelled};
+use jobs::kinds::{CancelJob, CancelledJob, PublishPost};
+use jobs::{Code, Failure, Kind, Problem, Queue, ScheduleId};
+use store::Claimed;
+use store::ledger::{self, Cancelled, JobView};
+use store::schedules::{self, Entry, Move, Status};
 
+/// Cancels a job.
 pub(crate) async fn cancel_job(run: Run<CancelJob>) -> Answer<CancelJob> {
-    let target = run.args.job_id;
+    let id = run.args.job_id;
     let organization = run.job.organization_id;
-    let reason = format!("cancelled by {}", who(&run.job.actor));
     let mut tx = run.begin().await?;
-    let outcome = match ledger::cancel(&mut tx, organization, target, &reason).await.map_err(failed)? {
-        Cancelled::AtOnce { notify_end } => {
-            let answer =
-                run.end(tx, &CancelledJob { outcome: "cancelled".to_owned() }).await;
-            if notify_end {
-                run.fleet.bell.ended(target.0);
-            }
-            return answer;
-        }
-        Cancelled::Requested => "requested",
-        Cancelled::NotLive => {
-            let ended = ledger::get(&mut tx, target).await.map_err(failed)?;
-            let ours = |job: &ledger::JobView| {
-                organization.is_none_or(|own| job.organization_id == Some(own.0))
-            };
-            return Err(Failure::Dead(match ended.filter(ours) {
-                Some(job) => Problem::new(Code::Conflict, format!("the job is {} already", job.state)),
-                None => Problem::not_found("job", target),
-            }
-            .at("jobId")));
-        }
+    let job = ledger::get(&mut tx, id)
+        .await
+        .map_err(failed)?
+        .filter(|job| organization.is_none_or(|own| job.organization_id == Some(own.0)))
+        .ok_or_else(|| Failure::Dead(Problem::not_found("job", id).at("jobId")))?;
+    let reason = match run.job.actor.as_str() {
+        "" => "cancelled on request".to_owned(),
+        actor => format!("cancelled by {actor}"),
     };
-    run.end(tx, &CancelledJob { outcome: outcome.to_owned() }).await
+    match ledger::cancel(&mut tx, organization, id, &reason).await.map_err(failed)? {
+        Cancelled::AtOnce { notify_end } => {
+            cancel_its_schedule(&mut tx, &job, &reason).await?;
+            let answer = run.end(tx, &CancelledJob { outcome: "cancelled".to_owned() }).await?;
+            if notify_end {
+                run.fleet.bell.ended(id.0);
+            }
+            Ok(answer)
+        }
+        Cancelled::Requested => {
+            run.end(tx, &CancelledJob { outcome: "requested".to_owned() }).await
+        }
+        Cancelled::NotLive => {
+            let message = format!("The job {id} has ended.");
+            Err(Failure::Dead(Problem::new(Code::Conflict, message).at("jobId")))
+        }
+    }
 }
 
-fn who(actor: &str) -> &str {
-    if actor.is_empty() { "a caller" } else { actor }
+/// A schedule whose publishing job was cancelled would wait for nothing.
+async fn cancel_its_schedule(tx: &mut Claimed, job: &JobView, reason: &str) -> Result<(), Failure> {
+    let Some(id) = published_by(job) else { return Ok(()) };
+    let Some(schedule) = schedules::lock(tx, id).await.map_err(failed)? else { return Ok(()) };
+    if schedule.status != Status::Scheduled {
+        return Ok(());
+    }
+    let reason = format!("Its publishing job was {reason}.");
+    let entry = Entry { at: schedule.now, outcome: "cancelled", message: &reason, attempt: None };
+    let change = Move { reason: Some(&reason), entry: Some(entry), ..Move::to(Status::Cancelled) };
+    schedules::move_to(tx, id, &change).await.map_err(failed)
+}
+
+fn published_by(job: &JobView) -> Option<ScheduleId> {
+    if job.kind != Kind::PublishPost.as_str() || job.queue != Queue::Publish.as_str() {
+        return None;
+    }
+    let args: PublishPost = serde_json::from_value(job.args.clone()).ok()?;
+    Some(args.schedule_id)
 }

@@ -1,6 +1,7 @@
-//! What steers the other jobs: cancelling, retrying, pausing. On a queue that is never paused.
+//! Control: jobs are cancelled and retried, queues and accounts paused and resumed.
 //!
-//! **Invariant:** a caller steers only jobs and pauses of its own organization.
+//! **Invariant:** an organization's job touches that organization's rows alone; an operator's job
+//! without an organization may touch any.
 
 mod cancel_job;
 mod pause_queue;

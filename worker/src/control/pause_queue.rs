@@ -1,62 +1,118 @@
-//! `queue.pause`: a queue, all queues, or one account; operators without an organization pause a
-//! queue of the whole fleet.
+//! `queue.pause`: a queue, all queues or one account stand still until a person resumes them.
+//!
+//! **Invariant:** what runs already is not cut; the control queue is never paused.
 
 use crate::run::{Answer, Run, failed};
 use jobs::kinds::{PauseQueue, PausedQueue};
 use jobs::{ConnectionId, Failure, OrganizationId, Problem, Queue, account_key};
-use platforms::Platform;
 use store::{Claimed, connections, ledger};
 
+/// Pauses.
 pub(crate) async fn pause_queue(run: Run<PauseQueue>) -> Answer<PauseQueue> {
+    let args = &run.args;
     let mut tx = run.begin().await?;
-    let scope = describe(run.job.organization_id, run.args.queue, run.args.platform_connection_id)?;
-    if let Some(connection) = run.args.platform_connection_id {
-        let key = key_of(&mut tx, run.organization()?, connection).await?;
-        ledger::close_key(&mut tx, &key, None, &run.args.reason).await.map_err(failed)?;
-    } else {
-        let (organization, queue) = (run.job.organization_id, run.args.queue);
-        let id = run.job.id.derive("pause");
-        ledger::pause(&mut tx, id, organization, queue, &run.args.reason, &run.job.actor)
-            .await
-            .map_err(failed)?;
+    let scope =
+        scope(&mut tx, run.job.organization_id, args.queue, args.platform_connection_id).await?;
+    match &scope {
+        Scope::Account { key, .. } => {
+            ledger::close_key(&mut tx, key, None, &args.reason).await.map_err(failed)?;
+        }
+        Scope::Queue { organization, queue } => {
+            let id = run.job.id.derive("pause");
+            let (reason, actor) = (&args.reason, &run.job.actor);
+            ledger::pause(&mut tx, id, *organization, *queue, reason, actor)
+                .await
+                .map_err(failed)?;
+        }
     }
-    run.end(tx, &PausedQueue { scope }).await
+    run.end(tx, &PausedQueue { scope: scope.in_words() }).await
 }
 
-/// What is paused, in words.
-pub(super) fn describe(
+/// What is paused or resumed.
+pub(super) enum Scope {
+    /// One account of a network, across organizations.
+    Account {
+        /// What the ledger closes.
+        key: String,
+        /// What people call it.
+        name: String,
+    },
+    /// A queue, or all of them, of an organization or of the fleet.
+    Queue {
+        /// The fleet's when absent.
+        organization: Option<OrganizationId>,
+        /// All queues when absent.
+        queue: Option<Queue>,
+    },
+}
+
+impl Scope {
+    /// For people.
+    pub(super) fn in_words(&self) -> String {
+        match self {
+            Scope::Account { name, .. } => format!("the account {name}"),
+            Scope::Queue { organization: Some(_), queue: Some(queue) } => {
+                format!("the organization's queue {queue}")
+            }
+            Scope::Queue { organization: Some(_), queue: None } => {
+                "all queues of the organization".to_owned()
+            }
+            Scope::Queue { organization: None, queue: Some(queue) } => {
+                format!("the fleet's queue {queue}")
+            }
+            Scope::Queue { organization: None, queue: None } => "the whole fleet".to_owned(),
+        }
+    }
+}
+
+/// What the arguments mean for this caller.
+pub(super) async fn scope(
+    tx: &mut Claimed,
     organization: Option<OrganizationId>,
     queue: Option<Queue>,
     connection: Option<ConnectionId>,
-) -> Result<String, Failure> {
-    match (organization, queue, connection) {
-        (Some(_), _, Some(connection)) => Ok(format!("publishing to the account {connection}")),
-        (Some(_), Some(queue), None) => Ok(format!("the organization's queue {queue}")),
-        (Some(_), None, None) => Ok("all queues of the organization".to_owned()),
-        (None, Some(queue), None) => Ok(format!("the fleet's queue {queue}")),
-        (None, _, Some(_)) => Err(Failure::Dead(Problem::argument(
-            "platformConnectionId",
-            "expected an organization to act for when one account is paused",
-        ))),
-        (None, None, None) => Err(Failure::Dead(Problem::argument(
-            "queue",
-            "expected a queue, since no organization is named",
-        ))),
-    }
+) -> Result<Scope, Failure> {
+    let Some(id) = connection else {
+        if organization.is_none() && queue.is_none() {
+            let message = "expected a queue: the whole fleet is not paused at once";
+            return Err(Failure::Dead(Problem::argument("queue", message)));
+        }
+        return Ok(Scope::Queue { organization, queue });
+    };
+    let not_found =
+        || Failure::Dead(Problem::not_found("platform connection", id).at("platformConnectionId"));
+    let connection = connections::get(tx, id)
+        .await
+        .map_err(failed)?
+        .filter(|connection| organization.is_none_or(|own| connection.organization_id == own))
+        .ok_or_else(not_found)?;
+    let platform = connection.platform.parse().map_err(|_| not_found())?;
+    Ok(Scope::Account {
+        key: account_key(platform, &connection.account_id),
+        name: connection.account_name,
+    })
 }
 
-/// The key that stands for an account of the organization.
-pub(super) async fn key_of(
-    tx: &mut Claimed,
-    organization: OrganizationId,
-    connection: ConnectionId,
-) -> Result<String, Failure> {
-    let found = connections::get(tx, connection).await.map_err(failed)?;
-    let found = found.filter(|found| found.organization_id == organization).ok_or_else(|| {
-        Failure::Dead(Problem::not_found("connection", connection).at("platformConnectionId"))
-    })?;
-    let platform: Platform = found.platform.parse().map_err(|_| {
-        Failure::Dead(Problem::not_found("network", &found.platform).at("platformConnectionId"))
-    })?;
-    Ok(account_key(platform, &found.account_id))
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn scopes_are_told_in_words() {
+        let organization = Some(OrganizationId::new());
+        for (scope, words) in [
+            (
+                Scope::Queue { organization, queue: Some(Queue::Publish) },
+                "the organization's queue publish",
+            ),
+            (Scope::Queue { organization, queue: None }, "all queues of the organization"),
+            (
+                Scope::Queue { organization: None, queue: Some(Queue::Poll) },
+                "the fleet's queue poll",
+            ),
+            (Scope::Account { key: "k".into(), name: "ezre".into() }, "the account ezre"),
+        ] {
+            assert_eq!(scope.in_words(), words);
+        }
+    }
 }

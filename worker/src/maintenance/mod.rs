@@ -1,6 +1,6 @@
-//! What keeps the database small.
+//! Maintenance: what keeps the database small.
 //!
-//! **Invariant:** nothing here holds a lock that others wait for longer than two seconds.
+//! **Invariant:** nothing here waits long for a lock.
 
 mod prune_ledger;
 

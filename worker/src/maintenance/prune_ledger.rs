@@ -1,4 +1,7 @@
-//! `ledger.prune`
+//! `ledger.prune`: old history goes, the coming weeks' partitions are made.
+//!
+//! **Invariant:** partitions are made before any is dropped, so that a lock that cannot be had
+//! never leaves the ledger without them.
 
 use std::time::Duration;
 
@@ -8,9 +11,12 @@ use store::ledger;
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
+/// Prunes the ledger.
 pub(crate) async fn prune_ledger(run: Run<PruneLedger>) -> Answer<PruneLedger> {
+    let made = ledger::make_partitions(&run.fleet.store).await.map_err(failed)?;
     let mut tx = run.begin().await?;
-    let (dropped, rows_deleted) =
-        ledger::prune(&mut tx, DAY * run.args.keep_days.max(1)).await.map_err(failed)?;
-    run.end(tx, &PrunedLedger { partitions_dropped: dropped.into(), rows_deleted }).await
+    let keep = DAY * run.args.keep_days.max(1);
+    let (dropped, rows_deleted) = ledger::prune(&mut tx, keep).await.map_err(failed)?;
+    tracing::info!(made, dropped, rows_deleted, "ledger.pruned");
+    run.end(tx, &PrunedLedger { partitions_dropped: i64::from(dropped), rows_deleted }).await
 }

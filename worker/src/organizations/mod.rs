@@ -1,6 +1,6 @@
 //! Organizations and their API keys.
 //!
-//! **Invariant:** a key's secret is never here; its hash is all the worker ever sees.
+//! **Invariant:** a key is stored as its hash; nothing here ever sees the key.
 
 mod create_key;
 mod create_organization;

@@ -61,10 +61,11 @@ pub(super) async fn send(fleet: Arc<Fleet>, call: Call, stop: Stop) -> Sent {
             fleet.connector(call.platform).commit(&call.access, &call.draft).await;
         Sent::Answered { commit, closed }
     };
-    let sent = tokio::time::timeout_at(answer_before.into(), committing).await.unwrap_or_else(|_| {
-        let reason = "the network did not answer in time".to_owned();
-        Sent::Answered { commit: Commit::Unknown { reason }, closed: None }
-    });
+    let sent =
+        tokio::time::timeout_at(answer_before.into(), committing).await.unwrap_or_else(|_| {
+            let reason = "the network did not answer in time".to_owned();
+            Sent::Answered { commit: Commit::Unknown { reason }, closed: None }
+        });
     record(&fleet, call.intent, &sent, &stop).await;
     sent
 }
@@ -116,7 +117,9 @@ async fn record(fleet: &Fleet, intent: IntentId, sent: &Sent, stop: &Stop) {
                 return;
             }
         }
-        if stop.is_stopped() && Instant::now() > *give_up.get_or_insert_with(|| Instant::now() + LAST_WORDS) {
+        if stop.is_stopped()
+            && Instant::now() > *give_up.get_or_insert_with(|| Instant::now() + LAST_WORDS)
+        {
             tracing::error!(intent.id = %intent, "the outcome was not recorded before the end");
             return;
         }
@@ -135,7 +138,12 @@ mod tests {
     }
 
     fn refused(class: ErrorClass) -> Sent {
-        answered(Commit::Refused(Refusal { class, status: 403, message: "no".into(), closed: None }))
+        answered(Commit::Refused(Refusal {
+            class,
+            status: 403,
+            message: "no".into(),
+            closed: None,
+        }))
     }
 
     #[test]

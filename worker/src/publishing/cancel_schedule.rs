@@ -17,8 +17,7 @@ pub(crate) async fn cancel_schedule(run: Run<CancelSchedule>) -> Answer<CancelSc
         _ if run.job.actor.is_empty() => "Cancelled on request.".to_owned(),
         _ => format!("Cancelled by {}.", run.job.actor),
     };
-    let entry =
-        Entry { at: schedule.now, outcome: "cancelled", message: &reason, attempt: None };
+    let entry = Entry { at: schedule.now, outcome: "cancelled", message: &reason, attempt: None };
     let change = Move { reason: Some(&reason), entry: Some(entry), ..Move::to(Status::Cancelled) };
     schedules::move_to(&mut tx, id, &change).await.map_err(failed)?;
     run.end(tx, &CancelledSchedule { schedule_id: id }).await

@@ -121,7 +121,8 @@ fn after_refusal(
         problem: Problem::new(code, said.clone()),
         forget_media,
     };
-    let refused = |why: &str| Next::Fail(Problem::new(Code::PlatformRefused, format!("{why} {said}")));
+    let refused =
+        |why: &str| Next::Fail(Problem::new(Code::PlatformRefused, format!("{why} {said}")));
     match refusal.class {
         ErrorClass::RateLimited => later(refusal.closed.as_ref(), account, now, "rate_limited"),
         ErrorClass::Quota => later(refusal.closed.as_ref(), account, now, "quota"),
@@ -214,7 +215,10 @@ mod tests {
     fn what_was_never_sent_is_tried_again() {
         let next = after_commit(Commit::NotSent { reason: "no route".into() }, account(), now());
         assert!(matches!(next, Next::Again { forget_media: false, .. }));
-        assert!(matches!(refused(ErrorClass::Recreate, None), Next::Again { forget_media: true, .. }));
+        assert!(matches!(
+            refused(ErrorClass::Recreate, None),
+            Next::Again { forget_media: true, .. }
+        ));
         assert!(matches!(refused(ErrorClass::Transient, None), Next::Again { .. }));
     }
 
@@ -232,7 +236,8 @@ mod tests {
     fn a_used_up_budget_closes_the_accounts_key_until_it_opens() {
         let until = now() + TimeDelta::seconds(90);
         let closed = Closed { key: KEY.into(), until };
-        let Next::Later { until: opens, why } = refused(ErrorClass::RateLimited, Some(closed)) else {
+        let Next::Later { until: opens, why } = refused(ErrorClass::RateLimited, Some(closed))
+        else {
             panic!("a rate limit makes the job wait");
         };
         assert_eq!((opens, why.code.as_str()), (until, "rate_limited"));
@@ -242,7 +247,10 @@ mod tests {
         let Next::Later { why, .. } = refused(ErrorClass::Quota, Some(app)) else {
             panic!("a quota makes the job wait");
         };
-        assert_eq!((why.code.as_str(), why.key.as_deref()), ("quota", Some("x:app:POST /2/tweets")));
+        assert_eq!(
+            (why.code.as_str(), why.key.as_deref()),
+            ("quota", Some("x:app:POST /2/tweets"))
+        );
 
         let Next::Later { until, .. } = refused(ErrorClass::RateLimited, None) else {
             panic!("a rate limit makes the job wait");

@@ -88,7 +88,9 @@ async fn give_way(
         Next::Later { until, why } => Err(Failure::Snooze { until, why, close: true }),
         Next::Again { problem, .. } => Err(Failure::Retry(problem)),
         Next::Reconnect { reason } => {
-            let reason = format!("The network no longer accepts the account's token ({reason}). Connect the account again.");
+            let reason = format!(
+                "The network no longer accepts the account's token ({reason}). Connect the account again."
+            );
             let connection = post.platform_connection_id;
             lose_connection(&mut tx, post.organization_id, connection, &reason).await?;
             run.end_dead(tx, Problem::new(Code::AccountDisconnected, reason)).await

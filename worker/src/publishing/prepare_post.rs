@@ -7,7 +7,7 @@ use super::decide::Next;
 use super::settle::{lock, settle};
 use super::target;
 use super::upload::upload_missing;
-use crate::run::{Answer, Run, failed};
+use crate::run::{Answer, Ended, Run, failed};
 use jobs::Failure;
 use jobs::kinds::{PreparePost, PreparedPost};
 use store::schedules::Status;
@@ -28,10 +28,7 @@ pub(crate) async fn prepare_post(run: Run<PreparePost>) -> Answer<PreparePost> {
     };
     tx.commit().await.map_err(failed)?;
     match upload_missing(&run, &target).await? {
-        Ok(media_ids) => {
-            let tx = run.begin().await?;
-            run.end(tx, &PreparedPost { media: media_ids.len() }).await
-        }
+        Ok(media_ids) => Ok(Ended::Done(PreparedPost { media: media_ids.len() })),
         Err(next) => give_way(&run, next).await,
     }
 }

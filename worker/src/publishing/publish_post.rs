@@ -179,7 +179,9 @@ async fn open_intent(run: &Run<PublishPost>, target: &Target, draft: &Draft) -> 
     };
     let in_the_way = match now_open {
         Err(next) => Some(next),
-        Ok(now) if changed(&now) => Some(later("retry", "the content was changed just now", &schedule, None)),
+        Ok(now) if changed(&now) => {
+            Some(later("retry", "the content was changed just now", &schedule, None))
+        }
         Ok(_) => closed_key(run, &mut tx, target, &schedule).await?,
     };
     if let Some(next) = in_the_way {
@@ -240,7 +242,8 @@ async fn conclude(
     let schedule = lock(&mut tx, target.schedule.organization_id, target.schedule.id).await?;
     let (commit, closed) = match sent {
         Sent::TooLate => {
-            let next = later("retry", "the worker was too slow to send it in time", &schedule, None);
+            let next =
+                later("retry", "the worker was too slow to send it in time", &schedule, None);
             return settle(run, tx, &schedule, next, publish_outcome).await;
         }
         Sent::Answered { commit, closed } => (commit, closed),

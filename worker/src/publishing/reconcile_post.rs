@@ -8,9 +8,7 @@
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::decide::{self, EMPTY_READS, Finding, Next, after_error, attempts_left};
-use super::settle::{
-    entry, fail, lock, lose_connection, publish_job, record_post, tell,
-};
+use super::settle::{entry, fail, lock, lose_connection, publish_job, record_post, tell};
 use super::target;
 use crate::fleet::Fleet;
 use crate::run::{Answer, Run, failed};
@@ -55,6 +53,9 @@ pub(crate) async fn reconcile_post(run: Run<ReconcilePost>) -> Answer<ReconcileP
     let access = target::access(&run.fleet, &mut tx, connection, &schedule.account_id).await?;
     let access = match access {
         Ok(access) => access,
+        Err(problem) if problem.code != Code::AccountDisconnected && !run.is_last_attempt() => {
+            return Err(Failure::Retry(problem));
+        }
         Err(problem) => return ask_person(&run, tx, &schedule, &intent, problem).await,
     };
     tx.commit().await.map_err(failed)?;
@@ -219,8 +220,11 @@ async fn no_look(run: &Run<ReconcilePost>, error: connectors::Error) -> Answer<R
     let mut tx = run.begin().await?;
     let (schedule, intent) = lock_both(run, &mut tx).await?;
     let publish_key = run.fleet.connector(schedule.platform).publish_key(&schedule.account_id);
-    let account =
-        decide::Account { platform: schedule.platform, id: &schedule.account_id, publish_key: &publish_key };
+    let account = decide::Account {
+        platform: schedule.platform,
+        id: &schedule.account_id,
+        publish_key: &publish_key,
+    };
     let problem = match after_error(error, account, schedule.now) {
         Next::Later { until, why } => return Err(Failure::Snooze { until, why, close: true }),
         Next::Again { problem, .. } if !run.is_last_attempt() => {

@@ -9,7 +9,7 @@ use connectors::Posted;
 use jobs::kinds::{Resolution, ResolvePost, ResolvedPost};
 use jobs::{Code, Failure, Problem};
 use store::Claimed;
-use store::intents::{self, Closing, Intent};
+use store::intents::{self, Closing, Intent, Standing};
 use store::schedules::{self, Entry, Locked, Status};
 
 /// Settles an unconfirmed schedule.
@@ -17,11 +17,17 @@ pub(crate) async fn resolve_post(run: Run<ResolvePost>) -> Answer<ResolvePost> {
     let mut tx = run.begin().await?;
     let schedule = lock(&mut tx, run.organization()?, run.args.schedule_id).await?;
     if schedule.status != Status::Unconfirmed {
-        let message =
-            format!("The schedule is {}; only an unconfirmed one can be resolved.", schedule.status);
+        let message = format!(
+            "The schedule is {}; only an unconfirmed one can be resolved.",
+            schedule.status
+        );
         return Err(Failure::Dead(Problem::new(Code::Conflict, message).at("scheduleId")));
     }
     let intent = intents::lock_current(&mut tx, schedule.id).await.map_err(failed)?;
+    if let Some(Standing::Published { url, .. }) = intent.as_ref().map(Intent::standing) {
+        let message = format!("The network has said meanwhile that the post is out: {url}");
+        return Err(Failure::Dead(Problem::new(Code::Conflict, message).at("scheduleId")));
+    }
     match (run.args.resolution, run.args.platform_post_id.as_deref()) {
         (Resolution::Published, Some(post_id)) => {
             is_there(&run, tx, &schedule, intent.as_ref(), post_id).await
@@ -66,15 +72,12 @@ async fn publish_again(
     schedule: &Locked,
     intent: Option<&Intent>,
 ) -> Answer<ResolvePost> {
-    let message = format!("{} says that it is not on the account; it is published again.", who(run));
+    let message =
+        format!("{} says that it is not on the account; it is published again.", who(run));
     if let Some(intent) = intent {
-        let closed = intents::close(&mut tx, intent.id, &Closing::Absent { reason: &message })
+        intents::close(&mut tx, intent.id, &Closing::Absent { reason: &message })
             .await
             .map_err(failed)?;
-        if !closed {
-            let message = "The network has said meanwhile that the post is out.";
-            return Err(Failure::Dead(Problem::new(Code::Conflict, message).at("scheduleId")));
-        }
     }
     let entry = Entry { at: schedule.now, outcome: "resolved", message: &message, attempt: None };
     schedules::restart(&mut tx, schedule.id, schedule.retry_count, Some(&entry))

@@ -136,7 +136,9 @@ pub(super) async fn reconnect(
     said: &str,
 ) -> Result<String, Failure> {
     let connection = schedule.platform_connection_id;
-    let reason = format!("The network no longer accepts the account's token ({said}). Connect the account again.");
+    let reason = format!(
+        "The network no longer accepts the account's token ({said}). Connect the account again."
+    );
     lose_connection(tx, schedule.organization_id, connection, &reason).await?;
     Ok(reason)
 }
@@ -211,7 +213,8 @@ async fn again<K: JobKind>(
     forget_media: bool,
 ) -> Answer<K> {
     if run.is_last_attempt() {
-        let message = format!("The last of {} attempts failed: {}", run.job.max_attempts, problem.message);
+        let message =
+            format!("The last of {} attempts failed: {}", run.job.max_attempts, problem.message);
         return fail(run, tx, schedule, Problem { message, ..problem }).await;
     }
     if forget_media {

@@ -69,7 +69,8 @@ pub(super) async fn open<K: JobKind>(
         }
         Err(problem) => return Ok(Err(Next::Fail(problem))),
     };
-    let access = access(&run.fleet, conn, schedule.platform_connection_id, &content.account_id).await?;
+    let access =
+        access(&run.fleet, conn, schedule.platform_connection_id, &content.account_id).await?;
     Ok(match access {
         Ok(access) => Ok(Target {
             schedule: schedule.clone(),

@@ -32,9 +32,9 @@ pub(crate) async fn update_schedule(run: Run<UpdateSchedule>) -> Answer<UpdateSc
         .await
         .map_err(failed)?
         .map_err(Failure::Dead)?;
-    let max_retries = args.max_retries.map_or(schedule.max_retries, |retries| {
-        i32::try_from(retries).unwrap_or(i32::MAX)
-    });
+    let max_retries = args
+        .max_retries
+        .map_or(schedule.max_retries, |retries| i32::try_from(retries).unwrap_or(i32::MAX));
     let new = NewSchedule {
         id: schedule.id,
         organization_id: organization,

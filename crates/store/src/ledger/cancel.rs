@@ -58,11 +58,9 @@ pub async fn cancel(
 /// [`crate::Error::Unavailable`].
 pub async fn cancel_requests(store: &Store, worker: WorkerId) -> Result<Vec<JobId>> {
     let mut tx = store.begin().await?;
-    let ids: Vec<Uuid> = sqlx::query_scalar!(
-        "select id from jobs where worker = $1 and cancel_requested",
-        worker.0
-    )
-    .fetch_all(&mut *tx)
-    .await?;
+    let ids: Vec<Uuid> =
+        sqlx::query_scalar!("select id from jobs where worker = $1 and cancel_requested", worker.0)
+            .fetch_all(&mut *tx)
+            .await?;
     Ok(ids.into_iter().map(JobId).collect())
 }

@@ -94,7 +94,10 @@ pub async fn finish(conn: &mut Conn, runs: &[(Claim, Finish)]) -> Result<Vec<End
     .await?;
     Ok(rows
         .into_iter()
-        .map(|row| Ended { job_id: JobId(row.id), outcome: row.outcome.as_deref().and_then(outcome) })
+        .map(|row| Ended {
+            job_id: JobId(row.id),
+            outcome: row.outcome.as_deref().and_then(outcome),
+        })
         .collect())
 }
 

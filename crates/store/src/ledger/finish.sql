@@ -9,7 +9,14 @@ with verdicts as (
         as v (id, claim_no, verdict, until, pause, error, result, wait)
 ),
 held as materialized (
-    select j.id, v.verdict, v.until, v.pause, v.error, v.result, v.wait,
+    select j.id, v.verdict, v.until, v.pause, v.result, v.wait,
+           case when v.error is not null
+                    then jsonb_build_array(v.error || jsonb_build_object('at', now(), 'attempt', j.attempt + 1))
+                when v.verdict = 'snooze' and j.cancel_requested
+                    then jsonb_build_array(jsonb_build_object('code', 'cancelled',
+                             'message', 'cancelled on request', 'at', now(), 'attempt', j.attempt + 1))
+                else '[]'::jsonb
+           end as error,
            j.attempt + case when v.verdict in ('retry', 'dead') then 1 else 0 end as attempt,
            case when v.verdict in ('done', 'dead', 'cancelled') then v.verdict
                 when j.cancel_requested then 'cancelled'
@@ -29,7 +36,7 @@ kept as (
         trace_context, created_at, started_at)
     select id, organization_id, actor, origin, queue, kind, args_version, args, outcome,
         priority, run_at, attempts, max_attempts, crashes, claim_no, worker, result,
-        errors || coalesce(jsonb_build_array(error), '[]'), retried_from,
+        errors || error, retried_from,
         trace_context, created_at, started_at
     from gone
 ),
@@ -37,7 +44,7 @@ waiting as (
     update jobs set
         state = 'scheduled', worker = null, attempt = h.attempt,
         run_at = coalesce(h.until, now() + make_interval(secs => h.pause)),
-        errors = errors || coalesce(jsonb_build_array(h.error), '[]'),
+        errors = errors || h.error,
         wait_reason = h.wait, parked_by = h.wait ->> 'key'
     from held h where jobs.id = h.id and h.outcome is null
 )

@@ -180,7 +180,8 @@ async fn claiming_takes_what_is_ready_and_moves_what_is_closed_out_of_the_way() 
     let mut window = Window { jobs: 64, per_lane: 10_000, cursor: Uuid::now_v7() };
     for _ in 0..JOBS {
         let worker = fixture.worker;
-        let jobs = claim(&fixture.scratch.store, Queue::Publish, worker, &mut window).await.unwrap();
+        let jobs =
+            claim(&fixture.scratch.store, Queue::Publish, worker, &mut window).await.unwrap();
         taken += jobs.len();
     }
     let claimable =
@@ -228,6 +229,19 @@ async fn finishing_is_fenced_and_ends_or_waits_as_the_protocol_says() {
     finish(&mut conn, &runs).await.unwrap();
     assert!(finish(&mut conn, &runs).await.unwrap().is_empty(), "a repeated end changes nothing");
     drop(conn);
+    let unexplained: i64 = sqlx::query_scalar(
+        "select count(*) from job_history
+         where jsonb_array_length(errors) <> case when outcome = 'done' then 0 else 1 end
+            or exists (select from jsonb_array_elements(errors) e
+                       where not e ?& array['code', 'message', 'at', 'attempt'])",
+    )
+    .fetch_one(&fixture.scratch.pool)
+    .await
+    .unwrap();
+    assert_eq!(
+        unexplained, 0,
+        "what failed says why, when and at which attempt; what is done says nothing"
+    );
     fixture
         .expect(|row| {
             let (claim_no, verdict, _) = verdict(row, now);
@@ -266,7 +280,10 @@ async fn rescue_frees_the_jobs_of_a_silent_worker_and_of_no_other() {
         .unwrap();
     let rescued = rescue(&fixture.scratch.store, silence, Duration::ZERO, i32::MAX).await.unwrap();
     assert_eq!(rescued.len(), fixture.running().count());
-    assert!(!super::renew(&fixture.scratch.store, fixture.worker).await.unwrap(), "lost stays lost");
+    assert!(
+        !super::renew(&fixture.scratch.store, fixture.worker).await.unwrap(),
+        "lost stays lost"
+    );
     fixture.expect(|_| Some(Event::Rescue)).await;
 }
 

@@ -149,8 +149,5 @@ pub async fn depths(conn: &mut Conn) -> Result<Vec<QueueDepth>> {
 pub async fn oldest_due(conn: &mut Conn) -> Result<Vec<(Queue, f64)>> {
     let queues: Vec<String> = Queue::ALL.iter().map(|q| q.as_str().to_owned()).collect();
     let rows = sqlx::query_file!("src/ledger/oldest_due.sql", &queues).fetch_all(conn).await?;
-    Ok(rows
-        .into_iter()
-        .filter_map(|row| Some((row.queue.parse().ok()?, row.seconds)))
-        .collect())
+    Ok(rows.into_iter().filter_map(|row| Some((row.queue.parse().ok()?, row.seconds))).collect())
 }

@@ -50,10 +50,9 @@ pub struct Mended {
 /// # Errors
 /// [`crate::Error::Unavailable`].
 pub async fn mend_adrift(conn: &mut Conn, limit: i64) -> Result<Vec<Mended>> {
-    let rows =
-        sqlx::query_file!("src/schedules/adrift.sql", SILENCE.as_secs_f64(), limit)
-            .fetch_all(&mut *conn)
-            .await?;
+    let rows = sqlx::query_file!("src/schedules/adrift.sql", SILENCE.as_secs_f64(), limit)
+        .fetch_all(&mut *conn)
+        .await?;
     let mut mended = Vec::with_capacity(rows.len());
     for row in rows {
         let schedule = Adrift {
@@ -62,11 +61,8 @@ pub async fn mend_adrift(conn: &mut Conn, limit: i64) -> Result<Vec<Mended>> {
             intent: row.intent_id.map(IntentId).zip(row.answer_before),
             message: row.message,
         };
-        let mending = decide(
-            Status::read(&row.status)?,
-            row.intent_state.as_deref(),
-            row.outcome.as_deref(),
-        );
+        let mending =
+            decide(Status::read(&row.status)?, row.intent_state.as_deref(), row.outcome.as_deref());
         schedule.mend(conn, mending).await?;
         mended.push(Mended {
             schedule_id: schedule.id,
@@ -120,17 +116,12 @@ impl Adrift {
         }
     }
 
-    async fn change(
-        &self,
-        conn: &mut Conn,
-        to: Status,
-        reason: &str,
-        event: &str,
-    ) -> Result<()> {
+    async fn change(&self, conn: &mut Conn, to: Status, reason: &str, event: &str) -> Result<()> {
         let at = crate::now(conn).await?;
         let error = (to == Status::Failed).then_some(reason);
         let entry = Entry { at, outcome: to.as_str(), message: reason, attempt: None };
-        let change = Move { to, reason: Some(reason), error, failed_attempts: 0, entry: Some(entry) };
+        let change =
+            Move { to, reason: Some(reason), error, failed_attempts: 0, entry: Some(entry) };
         move_to(conn, self.id, &change).await?;
         let data = json!({ "scheduleId": self.id });
         events::record(conn, self.organization, event, "schedule", self.id.0, reason, data).await

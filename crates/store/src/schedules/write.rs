@@ -193,11 +193,7 @@ pub async fn live_jobs(conn: &mut Conn, id: ScheduleId) -> Result<Vec<LiveJob>> 
     .await?;
     Ok(rows
         .into_iter()
-        .map(|row| LiveJob {
-            id: JobId(row.id),
-            publishes: row.publishes,
-            running: row.running,
-        })
+        .map(|row| LiveJob { id: JobId(row.id), publishes: row.publishes, running: row.running })
         .collect())
 }
 

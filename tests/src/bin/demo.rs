@@ -1,2 +1,0 @@
-//! Placeholder until the narrator is written.
-fn main() {}

@@ -1,0 +1,153 @@
+//! The demo's narrator: tells how scheduled posts go out exactly once while much goes wrong, then
+//! compares what the API answers with what the network really holds.
+//!
+//! `bin/demo` starts the fleet and runs this against it.
+//!
+//! | file | what |
+//! | --- | --- |
+//! | `stage.rs` | the fleet, the organization, its accounts and posts |
+//! | `trouble.rs` | what goes wrong on the way |
+//! | `processes.rs` | the worker that has a job, killed or stopped |
+//! | `verdict.rs` | every promise, checked against the network's own journal |
+//! | `print.rs` | lines and tables |
+//!
+//! **Invariant:** it ends with 0 only if every promise held.
+
+mod print;
+mod processes;
+mod stage;
+mod trouble;
+mod verdict;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::Result;
+use chrono::{DateTime, DurationRound, TimeDelta, Utc};
+use clap::Parser;
+
+use print::Teller;
+use stage::Stage;
+use trouble::Trouble;
+
+/// Tells how scheduled posts go out exactly once while much goes wrong.
+#[derive(Debug, Parser)]
+#[command(name = "demo", version, about)]
+struct Options {
+    /// Says nothing about what to look at afterwards: the fleet will not stay up.
+    #[arg(long)]
+    once: bool,
+    /// Where the API is.
+    #[arg(long, env = "API_URL")]
+    api_url: String,
+    /// The operators' token.
+    #[arg(long, env = "OPERATOR_TOKEN", hide_env_values = true)]
+    operator_token: String,
+    /// Where the stand-in for X is.
+    #[arg(long, env = "SIMULATOR_URL")]
+    simulator_url: String,
+    /// Where the workers' process ids are.
+    #[arg(long, env = "EZRE_RUN_DIR")]
+    run_dir: PathBuf,
+    /// The fleet's Redis, if it has one.
+    #[arg(long, env = "REDIS_URL", hide_env_values = true)]
+    redis_url: Option<String>,
+    /// What all keys of this fleet begin with.
+    #[arg(long, env = "REDIS_PREFIX", default_value = "ezre")]
+    redis_prefix: String,
+}
+
+/// From the first act to the moment for which the posts are scheduled.
+const CURTAIN: TimeDelta = TimeDelta::seconds(6);
+/// From there to the second moment.
+const INTERVAL: TimeDelta = TimeDelta::seconds(15);
+/// How long the last post may take to its end.
+const PATIENCE: Duration = Duration::from_secs(150);
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let options = Options::parse();
+    let teller = Teller::new();
+    match play(&options, &teller).await {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            teller.line(&format!("The demo cannot go on: {error:#}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn play(options: &Options, teller: &Teller) -> Result<bool> {
+    teller.title("Ezre Comms: scheduled posts go out exactly once, whatever happens");
+
+    teller.act("An operator creates an organization and its key");
+    let mut stage = Stage::open(options, teller).await?;
+
+    teller.act("Accounts at X are brought in, and posts are written");
+    stage.write_posts(teller).await?;
+
+    let first = whole_second(Utc::now() + CURTAIN);
+    let second = first + INTERVAL;
+    teller.act("All of it is scheduled, most of it for the very same second");
+    stage.schedule(first, second, teller).await?;
+    stage.set_traps().await?;
+
+    teller.act("The moment comes");
+    let early = stage.posts_at_network().await?;
+    teller.step(&format!("{early} posts at the network before their time"));
+    processes::kill_between_call_and_record(&stage, teller).await?;
+
+    teller.act("Redis is emptied, and the second moment comes");
+    stage.empty_redis(options, second, teller).await?;
+    processes::stop_past_the_lease(&stage, teller).await?;
+
+    teller.act("What is unclear is found out");
+    stage.follow(PATIENCE, teller).await?;
+
+    teller.act("One outcome cannot be found out: a person decides");
+    stage.decide(teller).await?;
+
+    teller.act("What was asked, and what the network really holds");
+    let verdict = verdict::reach(&stage, early).await?;
+    verdict.tell(&stage, teller);
+    if !options.once {
+        stage.where_to_look(teller);
+    }
+    Ok(verdict.holds())
+}
+
+fn whole_second(at: DateTime<Utc>) -> DateTime<Utc> {
+    at.duration_trunc(TimeDelta::seconds(1)).map_or(at, |cut| cut + TimeDelta::seconds(1))
+}
+
+impl Options {
+    /// The posts of the play, with what goes wrong for each.
+    fn cast() -> Vec<(&'static str, Trouble)> {
+        use Trouble as T;
+        let mut cast = vec![
+            ("Our first loaf, with a picture", T::Image),
+            ("Rye at seven", T::None),
+            ("Spelt at eight", T::None),
+            ("Rolls at nine", T::None),
+            ("Cake at ten", T::None),
+            ("Pie at eleven", T::None),
+            ("Soup at noon", T::None),
+            ("Tea at four", T::None),
+            ("Too many posts today", T::RateLimited),
+            ("A line that breaks early", T::DropBefore),
+            ("A line that breaks late", T::DropAfter),
+            ("A network out of breath", T::Status503),
+            ("A worker that dies", T::Killed),
+            ("A post nobody can find", T::Unfindable),
+        ];
+        cast.extend([
+            ("A worker that sleeps", T::Stopped),
+            ("Bread without Redis", T::WithoutRedis),
+            ("Butter without Redis", T::WithoutRedis),
+            ("Salt without Redis", T::WithoutRedis),
+        ]);
+        cast
+    }
+}

@@ -1,0 +1,149 @@
+//! Every promise, checked against the network's own journal.
+//!
+//! **Invariant:** what the API answers is believed only when the network's journal says the same.
+
+use anyhow::Result;
+use chrono::TimeDelta;
+use serde_json::Value;
+use simulator::{ControlPost, Entry};
+
+use crate::print::Teller;
+use crate::stage::{Post, Stage};
+use crate::trouble::Trouble;
+
+/// What became of one post.
+struct Ended {
+    row: Vec<String>,
+    lateness: Option<TimeDelta>,
+    is_punctual: bool,
+    broken: Vec<String>,
+}
+
+/// What became of all of it.
+pub(crate) struct Verdict {
+    ended: Vec<Ended>,
+    broken: Vec<String>,
+}
+
+/// Compares the API's answers with the network's journal.
+pub(crate) async fn reach(stage: &Stage, early: usize) -> Result<Verdict> {
+    let journal = stage.network.journal(0).await?;
+    let held = stage.network.all_posts().await?;
+    let mut ended = Vec::new();
+    let mut broken = Vec::new();
+    let mut ours = 0;
+    for post in &stage.posts {
+        let answer = stage.answer(post).await?;
+        let events = stage.api.events_of(&post.schedule).await?;
+        let held: Vec<&ControlPost> = held.iter().filter(|held| held.text == post.text).collect();
+        ours += held.len();
+        ended.push(judge(post, &answer, &held, &journal, &events));
+    }
+    let users: Vec<&str> = stage.posts.iter().map(|post| post.account.id.as_str()).collect();
+    let all = held.iter().filter(|held| users.contains(&held.user.id.as_str())).count();
+    if all != ours {
+        broken.push(format!("the accounts hold {all} posts, of which {ours} were asked for"));
+    }
+    if early > 0 {
+        broken.push(format!("{early} posts were out before their time"));
+    }
+    Ok(Verdict { ended, broken })
+}
+
+fn judge(
+    post: &Post,
+    answer: &Value,
+    held: &[&ControlPost],
+    journal: &[Entry],
+    events: &[Value],
+) -> Ended {
+    let mut broken = Vec::new();
+    let mut must = |holds: bool, promise: &str| {
+        if !holds {
+            broken.push(format!("{:?}: {promise}", post.title));
+        }
+    };
+    let status = answer["status"].as_str().unwrap_or_default();
+    let id = answer["publishedPostId"].as_str().unwrap_or_default();
+    let url = answer["publishedPostUrl"].as_str().unwrap_or_default();
+    let told = |kind: &str| events.iter().filter(|event| event["type"] == kind).count();
+    must(status == "published", "must be published");
+    must(held.len() == 1, "the network must hold exactly one post");
+    must(held.iter().any(|held| held.id == id), "the network must hold the post that the API names");
+    must(!id.is_empty() && url.ends_with(id), "the API must name its address");
+    must(held.iter().all(|held| held.created_at >= post.at), "must not go out early");
+    must(told("post.published") == 1, "the events must tell once that it is out");
+    let images = usize::from(post.trouble == Trouble::Image);
+    must(held.iter().all(|held| held.media.len() == images), "must show its images");
+    if post.trouble == Trouble::RateLimited {
+        must(answer["retryCount"] == 0, "a 429 must cost no attempt");
+    }
+    if post.trouble == Trouble::Unfindable {
+        must(told("post.unconfirmed") >= 2, "the events must tell that a person was asked");
+    }
+    let calls = journal.iter().filter(|entry| is_call(entry, post)).count();
+    let lateness = held.first().map(|held| held.created_at - post.at);
+    let log = answer["attemptLog"].as_array().cloned().unwrap_or_default();
+    let words: Vec<&str> = log.iter().filter_map(|entry| entry["outcome"].as_str()).collect();
+    let last = log.last().and_then(|entry| entry["message"].as_str()).unwrap_or_default();
+    let row = vec![
+        post.title.to_owned(),
+        post.trouble.told().to_owned(),
+        calls.to_string(),
+        held.len().to_string(),
+        lateness.map_or_else(|| "-".to_owned(), |late| late.num_milliseconds().to_string()),
+        status.to_owned(),
+        words.join(", "),
+        last.to_owned(),
+    ];
+    Ended { row, lateness, is_punctual: post.trouble.is_punctual(), broken }
+}
+
+fn is_call(entry: &Entry, post: &Post) -> bool {
+    entry.method == "POST"
+        && entry.path == "/2/tweets"
+        && entry.body.as_ref().is_some_and(|body| body["text"] == post.text.as_str())
+}
+
+impl Verdict {
+    /// Whether every promise held.
+    pub(crate) fn holds(&self) -> bool {
+        self.broken.is_empty() && self.ended.iter().all(|ended| ended.broken.is_empty())
+    }
+
+    /// The table, the lateness, and what did not hold.
+    pub(crate) fn tell(&self, stage: &Stage, teller: &Teller) {
+        let rows: Vec<Vec<String>> = self.ended.iter().map(|ended| ended.row.clone()).collect();
+        let head =
+            ["post", "on the way", "calls", "posts", "late ms", "status", "attempts", "how it ended"];
+        teller.line("");
+        teller.table(&head, &rows, 34);
+        let mut late: Vec<TimeDelta> =
+            self.ended.iter().filter(|e| e.is_punctual).filter_map(|e| e.lateness).collect();
+        late.sort_unstable();
+        teller.line(&format!(
+            "\n  lateness of the {} posts without trouble, by the network's journal: p50 {} ms, \
+             p99 {} ms",
+            late.len(),
+            share(&late, 50),
+            share(&late, 99),
+        ));
+        let broken: Vec<&String> =
+            self.broken.iter().chain(self.ended.iter().flat_map(|ended| &ended.broken)).collect();
+        if broken.is_empty() {
+            teller.line(&format!(
+                "  {} posts were asked for; the network holds each of them exactly once",
+                stage.posts.len()
+            ));
+        }
+        for promise in broken {
+            teller.line(&format!("  BROKEN: {promise}"));
+        }
+    }
+}
+
+/// The value that so many percent do not exceed, in milliseconds.
+fn share(sorted: &[TimeDelta], percent: usize) -> i64 {
+    let rank = (sorted.len() * percent).div_ceil(100).max(1) - 1;
+    sorted.get(rank).map_or(0, TimeDelta::num_milliseconds)
+}

@@ -1,0 +1,18 @@
+//! The fleet as its users, its operators and its attackers meet it: real processes, real Postgres
+//! and Redis, a faithful stand-in for X.
+//!
+//! | folder | what |
+//! | --- | --- |
+//! | `publishing/` | a scheduled post goes out exactly once, whatever happens |
+//! | `queue/` | no job is lost, and none runs twice at the same time |
+//! | `api/` | bad input, idempotency, batches, limits, keys |
+//! | `security/` | the real logins attacked; secrets looked for everywhere |
+//! | `structure.rs` | the edges between packages, configuration, generated references |
+
+#![expect(clippy::unwrap_used, reason = "tests")]
+
+mod api;
+mod publishing;
+mod queue;
+mod security;
+mod structure;
