@@ -158,15 +158,9 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for Filters<T> {
             Ok(Query(filters)) => Ok(Self(filters)),
             Err(rejection) => {
                 let said = rejection.source().map_or_else(String::new, ToString::to_string);
-                let said = explain(said);
-                // `limit: invalid digit found in string`, or ``unknown field `x`, expected …``.
-                let name = said
-                    .split_once(": ")
-                    .map(|(name, _)| name)
-                    .or_else(|| said.split('`').nth(1))
-                    .unwrap_or("query")
-                    .to_owned();
-                Err(Problem::invalid(&name, said))
+                // `limit: invalid digit found in string`
+                let (name, said) = said.split_once(": ").unwrap_or(("query", &said));
+                Err(Problem::invalid(name, explain(said.to_owned())))
             }
         }
     }

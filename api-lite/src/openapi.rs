@@ -34,7 +34,7 @@ use jobs::{Caller, Kind, Spec};
         (name = "events", description = "What people must know"),
         (name = "operations", description = "How the fleet stands"),
     ),
-    components(schemas(jobs::Scope, jobs::Queue, jobs::Problem)),
+    components(schemas(jobs::Scope, jobs::Queue, jobs::Code, jobs::Wait)),
 )]
 struct Base;
 
@@ -52,8 +52,13 @@ pub(crate) fn document() -> Value {
     );
     components.add_security_scheme("bearer", SecurityScheme::Http(bearer));
     let mut document = serde_json::to_value(&api).expect("the document has string keys");
-    add_kinds(&mut document["components"]["schemas"]);
+    let schemas = &mut document["components"]["schemas"];
+    add_kinds(schemas);
+    describe_jobs(schemas);
     describe_enqueueing(&mut document["paths"]["/v1/jobs"]["post"]);
+    let upload = &mut document["paths"][routes::uploads::CONTENT]["put"]["requestBody"]["content"];
+    // Bytes, which no schema describes.
+    upload["application/octet-stream"] = json!({});
     for (_, operations) in entries(&mut document["paths"]) {
         for (_, operation) in entries(operations) {
             complete(operation);
@@ -87,12 +92,39 @@ fn add_kinds(schemas: &mut Value) {
         schemas[format!("{name}Job")] = shown_job(kind);
         shown.push((kind, format!("{name}Job")));
         if kind.spec().caller != Caller::Internal {
-            schemas[format!("New{name}Job")] = new_job(kind);
-            sent.push((kind, format!("New{name}Job")));
+            schemas[format!("Enqueue{name}")] = new_job(kind);
+            sent.push((kind, format!("Enqueue{name}")));
         }
     }
     schemas["NewJob"] = union(&sent, "A job to be enqueued, by its kind.");
     schemas["Job"] = union(&shown, "A job, by its kind.");
+}
+
+/// What the row of a job keeps as plain JSON.
+fn describe_jobs(schemas: &mut Value) {
+    schemas["JobError"] = json!({
+        "type": "object",
+        "description": "What went wrong in an attempt.",
+        "properties": {
+            "code": reference("Code"),
+            "message": { "type": "string", "description": "What went wrong, for people." },
+            "field": { "type": "string", "description": "The argument that is wrong." },
+            "at": { "type": "string", "format": "date-time", "description": "When." },
+            "attempt": { "type": "integer", "description": "Which attempt it was, from 1." },
+        },
+        "required": ["code", "message"],
+    });
+    let row = &mut schemas["JobView"]["properties"];
+    row["state"]["enum"] = json!(routes::jobs::STATES);
+    row["errors"]["type"] = json!("array");
+    row["errors"]["items"] = reference("JobError");
+    row["waiting"]["oneOf"] = json!([reference("Wait"), { "type": "null" }]);
+    // Where a type has a parameter, utoipa repeats the whole schema of what stands for it.
+    for (name, schema) in entries(schemas) {
+        if let Some(row) = name.strip_prefix("Items_") {
+            schema["properties"]["items"]["items"] = reference(row);
+        }
+    }
 }
 
 fn union(members: &[(Kind, String)], description: &str) -> Value {

@@ -130,7 +130,7 @@ async fn every(
             _ = turns.tick() => {}
         }
         if let Err(error) = step().await {
-            metrics::counter!("ezre_scheduler_failures_total", "step" => name).increment(1);
+            metrics::counter!("scheduler_failures_total", "step" => name).increment(1);
             tracing::warn!(step = name, %error, cause = ?std::error::Error::source(&error), "a step failed");
         }
     }

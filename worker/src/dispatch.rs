@@ -135,6 +135,6 @@ impl Dispatch {
 
 fn park(job: &ClaimedJob, code: &str, message: String) -> End {
     tracing::error!(job.id = %job.id, job.kind = job.kind, code, "parked: {message}");
-    metrics::counter!("ezre_queue_parked_total", "reason" => code.to_owned()).increment(1);
+    metrics::counter!("queue_parked_total", "reason" => code.to_owned()).increment(1);
     End::Parked(Wait { code: code.to_owned(), message, key: None })
 }

@@ -164,7 +164,7 @@ async fn work_flows(store: &Store) -> Result<(), String> {
     };
     let oldest = oldest.await.map_err(|error: store::Error| error.to_string())?;
     for (queue, seconds) in oldest {
-        metrics::gauge!("ezre_queue_oldest_due_seconds", "queue" => queue.as_str()).set(seconds);
+        metrics::gauge!("queue_oldest_due_seconds", "queue" => queue.as_str()).set(seconds);
         if seconds > STUCK.as_secs_f64() {
             return Err(format!(
                 "the oldest due job of the queue {queue} waits for {seconds:.0} s"

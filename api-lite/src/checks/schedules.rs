@@ -38,7 +38,7 @@ impl Subject<'_> {
         if moment < now {
             let detail = format!(
                 "expected a moment in the future: {} in {timezone} was at {}, now it is {}",
-                at,
+                at.format("%FT%T"),
                 moment.format("%FT%TZ"),
                 now.format("%FT%TZ")
             );

@@ -27,7 +27,7 @@ pub(crate) fn routes() -> OpenApiRouter<App> {
 }
 
 /// Every state of a job.
-const STATES: [&str; 6] = ["scheduled", "ready", "running", "done", "dead", "cancelled"];
+pub(crate) const STATES: [&str; 6] = ["scheduled", "ready", "running", "done", "dead", "cancelled"];
 
 /// Enqueues jobs
 ///

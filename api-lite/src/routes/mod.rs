@@ -90,3 +90,24 @@ async fn method_not_allowed(request: Request) -> Problem {
 fn panicked(_: Box<dyn Any + Send + 'static>) -> Response {
     Problem::broken().into_response()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use axum::body::Body;
+    use axum::http::{StatusCode, header};
+    use tower::ServiceExt as _;
+
+    async fn broken() {
+        let nothing: Option<()> = None;
+        nothing.expect("a handler that panics");
+    }
+
+    #[tokio::test]
+    async fn a_panic_is_answered_with_a_problem() {
+        let router = Router::new().route("/", get(broken)).layer(CatchPanicLayer::custom(panicked));
+        let response = router.oneshot(Request::new(Body::empty())).await.expect("an answer");
+        assert_eq!(response.status(), StatusCode::INTERNAL_SERVER_ERROR);
+        assert_eq!(response.headers()[header::CONTENT_TYPE], "application/problem+json");
+    }
+}

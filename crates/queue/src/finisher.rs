@@ -81,16 +81,15 @@ fn report(run: &Settlement, ended: &Outcomes) {
         },
     };
     if outcome == "fenced" {
-        metrics::counter!("ezre_queue_fenced_writes_total", "queue" => run.queue.as_str())
-            .increment(1);
+        metrics::counter!("queue_fenced_writes_total", "queue" => run.queue.as_str()).increment(1);
         tracing::warn!(job.id = %run.claim.job_id, job.claim_no = run.claim.claim_no,
             "the end of a run came too late: its claim is lost");
     }
-    metrics::counter!("ezre_queue_runs_total", "queue" => run.queue.as_str(),
-        "kind" => run.kind.clone(), "outcome" => outcome)
+    metrics::counter!("queue_runs_total", "queue" => run.queue.as_str(),
+        "job_kind" => run.kind.clone(), "outcome" => outcome)
     .increment(1);
     metrics::histogram!("messaging_process_duration_seconds", "queue" => run.queue.as_str(),
-        "kind" => run.kind.clone())
+        "job_kind" => run.kind.clone())
     .record(run.started.elapsed().as_secs_f64());
 }
 

@@ -11,7 +11,7 @@ use tokio::time::{MissedTickBehavior, timeout};
 use tokio_util::sync::CancellationToken;
 
 use crate::lease::Lease;
-use crate::run::Settings;
+use crate::settings::Settings;
 use bell::Bell;
 use jobs::protocol::Outcome;
 use jobs::{Queue, WorkerId};
@@ -85,7 +85,7 @@ async fn renew_lease(
     register(store, worker, settings).await?;
     let stopped = lease.begin_anew(worker);
     tracing::error!(worker.id = %worker, stopped, "was declared lost: begins anew");
-    metrics::counter!("ezre_queue_leases_lost_total").increment(1);
+    metrics::counter!("queue_leases_lost_total").increment(1);
     Ok(())
 }
 
@@ -117,7 +117,7 @@ fn announce(bell: &Bell, rescued: &[Rescued]) {
     for job in rescued {
         tracing::warn!(job.id = %job.job_id, job.kind = job.kind, worker.id = ?job.worker,
             outcome = ?job.outcome, "rescued from a dead worker");
-        metrics::counter!("ezre_queue_rescued_total", "queue" => job.queue.clone(),
+        metrics::counter!("queue_rescued_total", "queue" => job.queue.clone(),
             "quarantined" => if job.outcome == Some(Outcome::Dead) { "true" } else { "false" })
         .increment(1);
         if job.outcome.is_none() {

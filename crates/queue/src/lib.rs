@@ -16,8 +16,10 @@ mod finisher;
 mod keeper;
 mod lease;
 mod run;
+mod settings;
 mod stop;
 
 pub use end::End;
-pub use run::{Error, Handler, Settings, run};
+pub use run::{Error, Handler, run};
+pub use settings::Settings;
 pub use stop::{Reason, Shield, Stop};

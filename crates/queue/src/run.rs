@@ -17,6 +17,7 @@ use crate::claimer::Claimer;
 use crate::end::End;
 use crate::finish_layer::Delivery;
 use crate::lease::Lease;
+use crate::settings::Settings;
 use crate::stop::{Reason, Stop};
 use crate::{finisher, keeper};
 use apalis::prelude::*;
@@ -32,29 +33,6 @@ const AFTER_SHIELD: Duration = Duration::from_secs(5);
 pub trait Handler: Send + Sync + 'static {
     /// Runs one job to its end. Dropped when `stop` says so, unless it holds a shield.
     fn handle(&self, job: ClaimedJob, stop: Stop) -> impl Future<Output = End> + Send;
-}
-
-/// How a process works.
-#[derive(Clone, Debug)]
-pub struct Settings {
-    /// The process' name, for people.
-    pub name: String,
-    /// The host it runs on.
-    pub host: String,
-    /// The build.
-    pub version: String,
-    /// Which queues, and how many jobs of each at once.
-    pub queues: Vec<(Queue, usize)>,
-    /// Of one organization, at most so many jobs of one queue run at once in the whole fleet.
-    pub per_organization: i32,
-    /// How often the lease is renewed.
-    pub renew: Duration,
-    /// After how long a silence a worker is lost.
-    pub ttl: Duration,
-    /// No rescue so soon after the server's start or the own reconnection.
-    pub grace: Duration,
-    /// How long a stop may take.
-    pub shutdown_timeout: Duration,
 }
 
 /// The process could not run its queues.

@@ -163,3 +163,59 @@ pub async fn list(conn: &mut Conn, page: Page) -> Result<Vec<ApiKey>> {
     .fetch_all(conn)
     .await?)
 }
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "tests")]
+
+    use super::*;
+    use crate::organizations::{self, NewOrganization};
+    use crate::testing::Scratch;
+    use crate::{Error, Login};
+
+    #[tokio::test]
+    async fn the_api_finds_a_key_by_knowing_it_until_it_is_revoked_and_never_reads_its_hash() {
+        let scratch = Scratch::new().await;
+        let (organization, id) = (OrganizationId::new(), ApiKeyId::new());
+        let mut tx = scratch.store.begin().await.unwrap();
+        let acme = NewOrganization {
+            id: organization,
+            name: "Acme",
+            slug: "acme",
+            plan: "starter",
+            timezone: "UTC",
+        };
+        organizations::insert(&mut tx, acme).await.unwrap();
+        let new = NewApiKey {
+            id,
+            organization,
+            name: "web",
+            prefix: "ezre_abc",
+            secret_hash: [7; 32],
+            scopes: &["read".to_owned()],
+            rate_limit_per_minute: None,
+            created_by: "ann",
+        };
+        insert(&mut tx, new).await.unwrap();
+        tx.commit().await.unwrap();
+
+        let api = scratch.log_in(Login::Api).await;
+        let mut tx = api.begin().await.unwrap();
+        let found = lookup(&mut tx, &[7; 32]).await.unwrap().unwrap();
+        assert_eq!((found.id, found.organization), (id, organization));
+        assert!(lookup(&mut tx, &[8; 32]).await.unwrap().is_none());
+        assert!(list(&mut tx, Page { before: None, limit: 9 }).await.unwrap().is_empty());
+        let read = sqlx::query("select secret_hash from api_keys").fetch_all(&mut *tx).await;
+        assert!(matches!(read.map_err(Error::from), Err(Error::Forbidden(_))));
+        drop(tx);
+
+        let mut tx = scratch.store.begin().await.unwrap();
+        assert!(!revoke(&mut tx, OrganizationId::new(), id, "eve").await.unwrap());
+        assert!(revoke(&mut tx, organization, id, "ann").await.unwrap());
+        tx.commit().await.unwrap();
+        let mut tx = api.begin().await.unwrap();
+        assert!(lookup(&mut tx, &[7; 32]).await.unwrap().is_none());
+        drop(tx);
+        scratch.drop().await;
+    }
+}

@@ -198,3 +198,83 @@ pub async fn list(conn: &mut Conn, filter: &Filter, page: Page) -> Result<Vec<At
     .fetch_all(conn)
     .await?)
 }
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "tests")]
+
+    use super::*;
+    use crate::testing::Scratch;
+    use crate::{content_requests, content_versions, organizations};
+    use jobs::ContentRequestId;
+
+    #[tokio::test]
+    async fn files_that_are_attached_at_once_take_places_one_behind_the_other() {
+        let scratch = Scratch::new().await;
+        let organization = OrganizationId::new();
+        let (request, version) = (ContentRequestId::new(), ContentVersionId::new());
+        let mut tx = scratch.store.begin().await.unwrap();
+        let acme = organizations::NewOrganization {
+            id: organization,
+            name: "Acme",
+            slug: "acme",
+            plan: "starter",
+            timezone: "UTC",
+        };
+        organizations::insert(&mut tx, acme).await.unwrap();
+        let asked = content_requests::NewContentRequest {
+            id: request,
+            organization,
+            title: "t",
+            brief: "",
+            platforms: &["TWITTER".to_owned()],
+            status: "in_review",
+            created_by: "ann",
+        };
+        content_requests::insert(&mut tx, asked).await.unwrap();
+        let text = content_versions::NewContentVersion {
+            id: version,
+            organization,
+            content_request: request,
+            platform: "TWITTER",
+            text: "hello",
+            suggested_hashtags: &[],
+            suggested_image_prompt: None,
+            is_selected: true,
+            created_by: "ann",
+        };
+        content_versions::insert(&mut tx, text).await.unwrap();
+        tx.commit().await.unwrap();
+
+        let new = |id| NewAttachment {
+            id,
+            organization,
+            content_version: version,
+            file: None,
+            filename: "f.png",
+            file_type: "image/png",
+            storage_path: "org/x",
+            storage_type: "local",
+            size_bytes: 3,
+            width: Some(1),
+            height: None,
+            alt_text: None,
+            metadata: serde_json::json!({}),
+            uploaded_by: "ann",
+        };
+        let attach = async |id| {
+            let mut tx = scratch.store.begin().await.unwrap();
+            insert(&mut tx, new(id)).await.unwrap();
+            tx.commit().await.unwrap();
+        };
+        let ids = [AttachmentId::new(), AttachmentId::new(), AttachmentId::new()];
+        tokio::join!(attach(ids[0]), attach(ids[1]), attach(ids[2]));
+        attach(ids[0]).await;
+        let mut tx = scratch.store.begin().await.unwrap();
+        let shown = of_version(&mut tx, version).await.unwrap();
+        assert_eq!(shown.iter().map(|shown| shown.position).collect::<Vec<_>>(), [0, 1, 2]);
+        assert_eq!(shown[0].facts().width, Some(1));
+        drop(tx);
+        scratch.drop().await;
+    }
+}

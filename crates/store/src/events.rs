@@ -146,7 +146,12 @@ pub async fn get(conn: &mut Conn, id: i64) -> Result<Option<Event>> {
 
 #[cfg(test)]
 mod tests {
+    #![expect(clippy::unwrap_used, reason = "tests")]
+
     use super::*;
+    use crate::organizations::{self, NewOrganization};
+    use crate::testing::Scratch;
+    use serde_json::json;
 
     #[test]
     fn a_cursor_comes_back_from_its_text() {
@@ -155,5 +160,43 @@ mod tests {
         for text in ["", "7", "-", "x-1", "1-x", "1-2-3"] {
             assert!(text.parse::<Cursor>().is_err(), "{text}");
         }
+    }
+
+    #[tokio::test]
+    async fn an_event_that_is_committed_late_is_not_missed() {
+        let scratch = Scratch::new().await;
+        let organization = OrganizationId::new();
+        let mut tx = scratch.store.begin().await.unwrap();
+        let new = NewOrganization {
+            id: organization,
+            name: "Acme",
+            slug: "acme",
+            plan: "starter",
+            timezone: "UTC",
+        };
+        organizations::insert(&mut tx, new).await.unwrap();
+        tx.commit().await.unwrap();
+
+        let mut early = scratch.store.begin().await.unwrap();
+        let mut late = scratch.store.begin().await.unwrap();
+        for (tx, message) in [(&mut early, "begun first"), (&mut late, "begun second")] {
+            let subject = Uuid::now_v7();
+            record(tx, organization, "t", "s", subject, message, json!({})).await.unwrap();
+        }
+        late.commit().await.unwrap();
+        let mut reader = scratch.store.begin().await.unwrap();
+        let seen = feed(&mut reader, None, 10).await.unwrap();
+        assert!(seen.is_empty(), "an older write has not ended: {seen:?}");
+        early.commit().await.unwrap();
+
+        let mut cursor = None;
+        let mut messages = Vec::new();
+        while let [event] = &feed(&mut reader, cursor, 1).await.unwrap()[..] {
+            cursor = Some(event.cursor().to_string().parse().unwrap());
+            messages.push(event.message.clone());
+        }
+        assert_eq!(messages, ["begun first", "begun second"]);
+        reader.commit().await.unwrap();
+        scratch.drop().await;
     }
 }

@@ -63,3 +63,53 @@ pub async fn claim(
         Some(_) | None => Claimed::OtherRequest,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "tests")]
+
+    use super::*;
+    use crate::Login;
+    use crate::testing::Scratch;
+
+    #[tokio::test]
+    async fn of_two_requests_with_one_key_one_wins_and_the_other_learns_its_jobs() {
+        let scratch = Scratch::new().await;
+        let store = scratch.log_in(Login::Api).await;
+        let organization = OrganizationId::new();
+        let (mine, theirs) = ([JobId::new()], [JobId::new()]);
+        let mut first = store.acting_for(organization).await.unwrap();
+        let claimed = claim(&mut first, Some(organization), "k", &[1; 32], &mine).await.unwrap();
+        assert_eq!(claimed, Claimed::Fresh);
+
+        let waiting = tokio::spawn({
+            let store = store.clone();
+            async move {
+                let mut second = store.acting_for(organization).await.unwrap();
+                claim(&mut second, Some(organization), "k", &[1; 32], &theirs).await.unwrap()
+            }
+        });
+        first.commit().await.unwrap();
+        assert_eq!(waiting.await.unwrap(), Claimed::Replay(mine.to_vec()));
+
+        let mut third = store.acting_for(organization).await.unwrap();
+        let other = claim(&mut third, Some(organization), "k", &[2; 32], &theirs).await.unwrap();
+        assert_eq!(other, Claimed::OtherRequest);
+        third.commit().await.unwrap();
+        scratch.drop().await;
+    }
+
+    #[tokio::test]
+    async fn a_claim_that_is_undone_leaves_the_key_free() {
+        let scratch = Scratch::new().await;
+        let store = scratch.log_in(Login::Api).await;
+        let jobs = [JobId::new()];
+        for _ in 0..2 {
+            let mut tx = store.operating().await.unwrap();
+            let claimed = claim(&mut tx, None, "k", &[1; 32], &jobs).await.unwrap();
+            assert_eq!(claimed, Claimed::Fresh);
+            drop(tx);
+        }
+        scratch.drop().await;
+    }
+}

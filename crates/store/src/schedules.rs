@@ -49,6 +49,7 @@ pub struct Schedule {
     /// When it goes out.
     pub scheduled_at: DateTime<Utc>,
     /// The wall time that was asked for.
+    #[schema(value_type = String, example = "2026-12-24T18:00:00")]
     pub wall_time: NaiveDateTime,
     /// IANA zone of the wall time.
     pub timezone: String,

@@ -89,7 +89,9 @@ async fn publish_again(
     let schedule = settle::lock(tx, organization, id).await?;
     match schedule.status {
         Status::Unconfirmed => return look_up(tx, &schedule).await,
-        Status::Scheduled | Status::Publishing | Status::Failed => {}
+        // Its job is gone, and its call may have been answered: the new job looks at that first.
+        Status::Publishing => return Ok(publishing(organization, &schedule)),
+        Status::Scheduled | Status::Failed => {}
         status => {
             let message = format!("The schedule is {status}; schedule it anew instead.");
             return Err(conflict(message));
@@ -101,8 +103,12 @@ async fn publish_again(
     };
     let entry = Entry { at: schedule.now, outcome: "retried", message: &message, attempt: None };
     schedules::restart(tx, id, 0, Some(&entry)).await.map_err(failed)?;
+    Ok(publishing(organization, &schedule))
+}
+
+fn publishing(organization: OrganizationId, schedule: &Locked) -> NewJob {
     let attempts = u32::try_from(schedule.max_retries).unwrap_or_default() + 1;
-    Ok(publish_job(organization, id, schedule.platform, &schedule.account_id, attempts))
+    publish_job(organization, schedule.id, schedule.platform, &schedule.account_id, attempts)
 }
 
 async fn prepare_again(

@@ -17,15 +17,18 @@ use super::settle::{entry, lock, reconcile_job, record_post, settle, tell};
 use super::target::{self, Target};
 use super::upload::upload_missing;
 use crate::run::{Answer, Ended, Run, failed};
-use connectors::{Closed, Commit, Draft, Posted};
+use connectors::{Access, Closed, Commit, Draft, Posted};
 use jobs::kinds::{PublishPost, PublishedPost};
-use jobs::{Code, Failure, IntentId, Problem, Wait};
+use jobs::{Code, Failure, IntentId, Problem, Wait, account_key};
 use store::intents::{self, Closing, Intent, NewIntent, Standing};
 use store::schedules::{self, Locked, Move, Status};
 use store::{Claimed, ledger};
 
 /// How long a post waits for another one with the same text.
 const SAME_TEXT_WAIT: TimeDelta = TimeDelta::seconds(10);
+
+/// No network closes a key for so long: it was a person.
+const A_PAUSE: TimeDelta = TimeDelta::days(3650);
 
 type Step<T> = Result<ControlFlow<Ended<PublishedPost>, T>, Failure>;
 
@@ -41,17 +44,11 @@ pub(crate) async fn publish_post(run: Run<PublishPost>) -> Answer<PublishPost> {
     };
     let draft = Draft { text: target.content.text.clone(), media_ids };
     let noted = Instant::now();
-    let intent = match open_intent(&run, &target, &draft).await? {
-        ControlFlow::Continue(intent) => intent,
+    let (intent, access) = match open_intent(&run, &target, &draft).await? {
+        ControlFlow::Continue(opened) => opened,
         ControlFlow::Break(ended) => return Ok(ended),
     };
-    let call = Call {
-        intent,
-        noted,
-        platform: target.content.platform,
-        access: target.access.clone(),
-        draft,
-    };
+    let call = Call { intent, noted, platform: target.content.platform, access, draft };
     let sent = run.shielded(call::send(run.fleet.clone(), call, run.stop.clone())).await;
     let sent = sent.unwrap_or_else(|error| {
         tracing::error!(intent.id = %intent, %error, "the call broke off");
@@ -164,29 +161,35 @@ async fn give_way(run: &Run<PublishPost>, target: &Target, next: Next) -> Answer
     settle(run, tx, &schedule, next, publish_outcome).await
 }
 
-/// Commits that a call is about to be made, if nothing has come in between.
-async fn open_intent(run: &Run<PublishPost>, target: &Target, draft: &Draft) -> Step<IntentId> {
+/// Commits that a call is about to be made, if nothing has come in between, and opens the token that
+/// the account has now.
+async fn open_intent(
+    run: &Run<PublishPost>,
+    target: &Target,
+    draft: &Draft,
+) -> Step<(IntentId, Access)> {
     let mut tx = run.begin().await?;
     let schedule = lock(&mut tx, target.schedule.organization_id, target.schedule.id).await?;
     if schedule.status != Status::Publishing {
         return run.end(tx, &publish_outcome(schedule.status)).await.map(ControlFlow::Break);
     }
     // The account may have been disconnected, or the content changed, while media went up.
-    let now_open = target::open(run, &mut tx, &schedule).await?;
-    let changed = |now: &Target| {
-        now.content.text != target.content.text
-            || now.content.attachments.len() != draft.media_ids.len()
-    };
-    let in_the_way = match now_open {
-        Err(next) => Some(next),
-        Ok(now) if changed(&now) => {
-            Some(later("retry", "the content was changed just now", &schedule, None))
+    let looked = match target::open(run, &mut tx, &schedule).await? {
+        Err(next) => Err(next),
+        Ok(now) if !now.content.shows_the_same(&target.content) => {
+            Err(later("retry", "the content was changed just now", &schedule, None))
         }
-        Ok(_) => closed_key(run, &mut tx, target, &schedule).await?,
+        Ok(now) => match closed_key(run, &mut tx, target, &schedule).await? {
+            Some(next) => Err(next),
+            None => Ok(now.access),
+        },
     };
-    if let Some(next) = in_the_way {
-        return settle(run, tx, &schedule, next, publish_outcome).await.map(ControlFlow::Break);
-    }
+    let access = match looked {
+        Ok(access) => access,
+        Err(next) => {
+            return settle(run, tx, &schedule, next, publish_outcome).await.map(ControlFlow::Break);
+        }
+    };
     let id = IntentId(run.job.id.derive(&format!("intent {}", run.job.claim_no)));
     let intent = NewIntent {
         id,
@@ -206,7 +209,7 @@ async fn open_intent(run: &Run<PublishPost>, target: &Target, draft: &Draft) -> 
         return settle(run, tx, &schedule, next, publish_outcome).await.map(ControlFlow::Break);
     }
     tx.commit().await.map_err(failed)?;
-    Ok(ControlFlow::Continue(id))
+    Ok(ControlFlow::Continue((id, access)))
 }
 
 fn later(code: &str, message: &str, schedule: &Locked, wait: Option<TimeDelta>) -> Next {
@@ -222,11 +225,19 @@ async fn closed_key(
     schedule: &Locked,
 ) -> Result<Option<Next>, Failure> {
     let connector = run.fleet.connector(target.content.platform);
-    let keys = connector.publish_keys(&target.content.account_id);
+    let mut keys = connector.publish_keys(&target.content.account_id);
+    keys.push(account_key(target.content.platform, &target.content.account_id));
     let closed = ledger::closed(tx, &keys).await.map_err(failed)?;
     Ok(closed.map(|(key, until)| {
-        let message = format!("{key} is closed until {}", until.format("%Y-%m-%d %H:%M:%S UTC"));
-        let why = Wait { code: "rate_limited".to_owned(), message, key: Some(key) };
+        let for_good = until - schedule.now > A_PAUSE;
+        let (code, message) = match for_good {
+            true => ("paused", "a person paused the account".to_owned()),
+            false => (
+                "rate_limited",
+                format!("{key} is closed until {}", until.format("%Y-%m-%d %H:%M:%S UTC")),
+            ),
+        };
+        let why = Wait { code: code.to_owned(), message, key: Some(key) };
         Next::Later { until: until.max(schedule.now), why }
     }))
 }

@@ -61,6 +61,7 @@ pub(super) async fn lock_idle<K: JobKind>(
     id: ScheduleId,
     done: &str,
 ) -> Result<(Claimed, Locked), Failure> {
+    let mut unattended = None;
     for _ in 0..RACES {
         let mut tx = run.begin().await?;
         let jobs = schedules::live_jobs(&mut tx, id).await.map_err(failed)?;
@@ -69,8 +70,10 @@ pub(super) async fn lock_idle<K: JobKind>(
         if jobs.iter().any(|job| job.publishes && job.running) {
             return Err(Failure::Dead(being_published(done)));
         }
-        let planned = schedule.status == Status::Scheduled && schedule.publish_planned_at.is_some();
-        if planned && !jobs.iter().any(|job| job.publishes) {
+        let planned = schedule.publish_planned_at.filter(|_| schedule.status == Status::Scheduled);
+        if planned != unattended && !jobs.iter().any(|job| job.publishes) {
+            // Planned after its jobs were looked for, or its job is gone: the next look tells.
+            unattended = planned;
             continue;
         }
         for job in jobs {

@@ -18,6 +18,7 @@ pub struct CreateSchedule {
     /// Where it goes out.
     pub platform_connection_id: ConnectionId,
     /// The wall time in `timezone`, such as `2026-12-24T18:00:00`.
+    #[schema(value_type = String, example = "2026-12-24T18:00:00")]
     pub at: NaiveDateTime,
     /// IANA zone of `at`.
     pub timezone: String,

@@ -23,6 +23,7 @@ pub struct UpdateSchedule {
     pub platform_connection_id: Option<ConnectionId>,
     /// The wall time.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, example = "2026-12-24T18:00:00")]
     pub at: Option<NaiveDateTime>,
     /// IANA zone of the wall time.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -27,6 +27,16 @@ pub struct Publishable {
     pub attachments: Vec<Attachment>,
 }
 
+impl Publishable {
+    /// Whether readers of a post would see the same.
+    pub fn shows_the_same(&self, other: &Publishable) -> bool {
+        let shown = |content: &Publishable| -> Vec<AttachmentId> {
+            content.attachments.iter().map(|attachment| attachment.id).collect()
+        };
+        self.text == other.text && shown(self) == shown(other)
+    }
+}
+
 /// One attachment of a content version.
 #[derive(Clone, Debug)]
 pub struct Attachment {

@@ -62,6 +62,8 @@ struct Options {
 const CURTAIN: TimeDelta = TimeDelta::seconds(6);
 /// From there to the second moment.
 const INTERVAL: TimeDelta = TimeDelta::seconds(15);
+/// Just before.
+const A_MOMENT: TimeDelta = TimeDelta::milliseconds(400);
 /// How long the last post may take to its end.
 const PATIENCE: Duration = Duration::from_secs(150);
 
@@ -95,12 +97,13 @@ async fn play(options: &Options, teller: &Teller) -> Result<bool> {
     stage.set_traps().await?;
 
     teller.act("The moment comes");
+    stage::sleep_until(first - A_MOMENT).await;
     let early = stage.posts_at_network().await?;
-    teller.step(&format!("{early} posts at the network before their time"));
+    teller.step(&format!("{early} posts at the network just before their time"));
     processes::kill_between_call_and_record(&stage, teller).await?;
 
     teller.act("Redis is emptied, and the second moment comes");
-    stage.empty_redis(options, second, teller).await?;
+    stage.empty_redis(options, second - A_MOMENT, teller).await?;
     processes::stop_past_the_lease(&stage, teller).await?;
 
     teller.act("What is unclear is found out");
@@ -127,7 +130,7 @@ impl Options {
     fn cast() -> Vec<(&'static str, Trouble)> {
         use Trouble as T;
         let mut cast = vec![
-            ("Our first loaf, with a picture", T::Image),
+            ("A loaf in a picture", T::Image),
             ("Rye at seven", T::None),
             ("Spelt at eight", T::None),
             ("Rolls at nine", T::None),
@@ -135,18 +138,18 @@ impl Options {
             ("Pie at eleven", T::None),
             ("Soup at noon", T::None),
             ("Tea at four", T::None),
-            ("Too many posts today", T::RateLimited),
-            ("A line that breaks early", T::DropBefore),
-            ("A line that breaks late", T::DropAfter),
-            ("A network out of breath", T::Status503),
-            ("A worker that dies", T::Killed),
-            ("A post nobody can find", T::Unfindable),
+            ("Too many posts", T::RateLimited),
+            ("A line cut early", T::DropBefore),
+            ("A line cut late", T::DropAfter),
+            ("A network in pain", T::Status503),
+            ("A dying worker", T::Killed),
+            ("A hidden post", T::Unfindable),
         ];
         cast.extend([
-            ("A worker that sleeps", T::Stopped),
-            ("Bread without Redis", T::WithoutRedis),
-            ("Butter without Redis", T::WithoutRedis),
-            ("Salt without Redis", T::WithoutRedis),
+            ("A sleeping worker", T::Stopped),
+            ("Bread, no Redis", T::WithoutRedis),
+            ("Butter, no Redis", T::WithoutRedis),
+            ("Salt, no Redis", T::WithoutRedis),
         ]);
         cast
     }

@@ -6,6 +6,9 @@ use std::cell::Cell;
 use std::io::{IsTerminal, Write};
 use std::time::Instant;
 
+/// How wide a line of the story may be.
+const WIDTH: usize = 100;
+
 /// Tells the story, line by line.
 pub(crate) struct Teller {
     began: Instant,
@@ -41,7 +44,13 @@ impl Teller {
 
     /// Something that happened, with the time since the beginning.
     pub(crate) fn step(&self, text: &str) {
-        self.line(&format!("{:>7.1} s  {text}", self.began.elapsed().as_secs_f64()));
+        let indented = text.len() - text.trim_start().len();
+        let lines = fold(text.trim_start(), WIDTH - indented);
+        let mut time = format!("{:>7.1} s  ", self.began.elapsed().as_secs_f64());
+        for line in lines {
+            self.line(&format!("{time}{:indented$}{line}", ""));
+            time = " ".repeat(time.len());
+        }
     }
 
     /// A table: columns as wide as their widest cell, but no wider than `widest`.

@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
 use chrono_tz::Europe::Berlin;
 use fleet_tests::api::{ALL_SCOPES, Api, text};
 use fleet_tests::{picture, wait};
@@ -18,6 +18,9 @@ use crate::trouble::Trouble;
 
 /// Accounts that share what meets no trouble.
 const SHARED_ACCOUNTS: usize = 3;
+
+/// How often the API is asked how the posts are doing.
+const LOOK_EVERY: Duration = Duration::from_millis(500);
 
 /// The person who decides.
 const PERSON: &str = "anna@bakery.example";
@@ -52,6 +55,11 @@ pub(crate) struct Stage {
     pub(crate) posts: Vec<Post>,
     /// New with every play, so that it may be played again.
     mark: String,
+}
+
+/// Sleeps until a moment of the play.
+pub(crate) async fn sleep_until(at: DateTime<Utc>) {
+    tokio::time::sleep((at - Utc::now()).to_std().unwrap_or_default()).await;
 }
 
 impl Stage {
@@ -172,11 +180,11 @@ impl Stage {
         self.posts.iter().find(|post| post.trouble == trouble).context("no such post in the play")
     }
 
-    /// Deletes all of the fleet's keys from Redis, just before the second moment.
+    /// Deletes all of the fleet's keys from Redis at a moment.
     pub(crate) async fn empty_redis(
         &self,
         options: &Options,
-        second: DateTime<Utc>,
+        at: DateTime<Utc>,
         teller: &Teller,
     ) -> Result<()> {
         let Some(url) = &options.redis_url else {
@@ -184,26 +192,35 @@ impl Stage {
             return Ok(());
         };
         let bell = bell::Bell::connect(Some(url), &options.redis_prefix)?;
-        let until = (second - TimeDelta::milliseconds(700) - Utc::now()).to_std();
-        tokio::time::sleep(until.unwrap_or_default()).await;
+        sleep_until(at).await;
+        // So that Redis has something to lose: it counts the calls of the key.
+        let waiting = self.api.items("/v1/schedules?status=scheduled").await?.len();
         let keys = wait::until("Redis is emptied", Duration::from_secs(5), async || {
             Ok(bell.forget_all().await.ok())
         })
         .await?;
-        teller.step(&format!("Redis emptied: {keys} keys of this fleet are gone"));
+        let keys = if keys == 1 { "1 key".to_owned() } else { format!("{keys} keys") };
+        teller.step(&format!("Redis emptied of {keys}; {waiting} posts wait in Postgres"));
         Ok(())
     }
 
     /// Follows the posts to their ends; the one that cannot be found, to the question to a person.
     pub(crate) async fn follow(&self, limit: Duration, teller: &Teller) -> Result<()> {
+        let deadline = tokio::time::Instant::now() + limit;
+        // As often as a frontend may ask.
+        let mut looks = tokio::time::interval(LOOK_EVERY);
         let mut open: Vec<&Post> = self.posts.iter().collect();
         let mut quiet = 0;
-        wait::until("every post is at its end", limit, async || {
+        while !open.is_empty() {
+            looks.tick().await;
+            ensure!(tokio::time::Instant::now() < deadline, "posts are not at their end: {open:#?}");
+            let schedules = self.api.items("/v1/schedules?limit=200").await?;
             let mut still_open = Vec::new();
-            for post in open.drain(..) {
-                let schedule = self.api.schedule(&post.schedule).await?;
-                let is_over = match schedule["status"].as_str() {
-                    Some("published" | "failed" | "missed" | "cancelled") => true,
+            for post in open {
+                let schedule = schedules.iter().find(|one| one["id"] == post.schedule.as_str());
+                let status = schedule.and_then(|one| one["status"].as_str()).unwrap_or_default();
+                let is_over = match status {
+                    "published" | "failed" | "missed" | "cancelled" => true,
                     _ => post.trouble == Trouble::Unfindable && self.was_asked(post).await?,
                 };
                 if !is_over {
@@ -211,14 +228,11 @@ impl Stage {
                 } else if post.trouble.is_punctual() {
                     quiet += 1;
                 } else {
-                    let status = schedule["status"].as_str().unwrap_or_default();
-                    teller.step(&format!("{:<26} {status}", post.title));
+                    teller.step(&format!("{:<20} {status}", post.title));
                 }
             }
             open = still_open;
-            Ok(open.is_empty().then_some(()))
-        })
-        .await?;
+        }
         teller.step(&format!("{quiet} posts without trouble have long been out"));
         Ok(())
     }
