@@ -10,7 +10,6 @@ use reqwest::{RequestBuilder, Response};
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
-use std::error::Error as _;
 use tracing::field::Empty;
 use tracing::{Instrument, Span, debug, info_span};
 
@@ -95,7 +94,7 @@ pub(super) async fn send(request: RequestBuilder, budget: &Budget<'_>) -> Result
 async fn send_plain(request: RequestBuilder, budget: &Budget<'_>) -> Result<Answer, Failed> {
     let response = request.send().await.map_err(|error| {
         let nothing_sent = error.is_connect() || error.is_builder();
-        let reason = budget.tell(&chain(error));
+        let reason = budget.tell(&told(error));
         if nothing_sent { Failed::NotSent(reason) } else { Failed::Lost(reason) }
     })?;
     let status = response.status().as_u16();
@@ -109,7 +108,7 @@ async fn send_plain(request: RequestBuilder, budget: &Budget<'_>) -> Result<Answ
 
 async fn read(mut response: Response) -> Result<Value, String> {
     let mut body = Vec::new();
-    while let Some(chunk) = response.chunk().await.map_err(chain)? {
+    while let Some(chunk) = response.chunk().await.map_err(told)? {
         if body.len() + chunk.len() > BODY_MAX {
             return Err(format!("the answer is longer than {BODY_MAX} bytes"));
         }
@@ -121,17 +120,24 @@ async fn read(mut response: Response) -> Result<Value, String> {
     serde_json::from_slice(&body).map_err(|error| format!("the answer is not JSON: {error}"))
 }
 
-/// An error and its causes, without the address.
-fn chain(error: reqwest::Error) -> String {
+/// What happened, in words for people: the kind of trouble and its innermost cause, without the
+/// address.
+fn told(error: reqwest::Error) -> String {
     let error = error.without_url();
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text.push_str(": ");
-        text.push_str(&error.to_string());
-        cause = error.source();
+    let what = if error.is_connect() {
+        "X could not be reached"
+    } else if error.is_timeout() {
+        "X did not answer in time"
+    } else if error.is_body() || error.is_decode() {
+        "X's answer could not be read to its end"
+    } else {
+        "the connection was cut before X answered"
+    };
+    let mut cause: &dyn std::error::Error = &error;
+    while let Some(deeper) = cause.source() {
+        cause = deeper;
     }
-    text
+    format!("{what} ({cause})")
 }
 
 /// A success that cannot be used.
