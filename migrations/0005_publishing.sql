@@ -125,5 +125,6 @@ create table events (
     created_at      timestamptz not null default clock_timestamp()
 );
 create index events_feed on events (organization_id, xid, seq);
+create index events_all on events (xid, seq);
 create index events_by_subject on events (subject_id, seq);
 create index events_by_time on events (created_at);

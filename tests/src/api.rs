@@ -60,11 +60,7 @@ pub struct Ask {
 impl Ask {
     /// Asks for a job of this kind and does not wait.
     pub fn new(kind: &str, args: Value) -> Self {
-        Self {
-            body: json!({ "kind": kind, "args": args }),
-            wait_secs: None,
-            idempotency_key: None,
-        }
+        Self { body: json!({ "kind": kind, "args": args }), wait_secs: None, idempotency_key: None }
     }
 
     /// Names the person behind it.
@@ -286,9 +282,8 @@ impl Api {
     /// # Errors
     /// As for [`Api::read`], and when the limit has passed.
     pub async fn job_ended(&self, id: &str, limit: Duration) -> Result<Value> {
-        let over = |job: &Value| {
-            matches!(job["state"].as_str(), Some("done" | "dead" | "cancelled"))
-        };
+        let over =
+            |job: &Value| matches!(job["state"].as_str(), Some("done" | "dead" | "cancelled"));
         let what = format!("the end of the job {id}");
         wait::until_right(&what, limit, async || self.job(id).await, over).await
     }

@@ -206,7 +206,8 @@ impl Database {
     /// When the server fails.
     pub async fn everything(&self) -> Result<Vec<String>> {
         let mut conn = self.connect(Login::Owner).await?;
-        let tables = "select relname::text from pg_class c join pg_namespace n on n.oid = relnamespace
+        let tables =
+            "select relname::text from pg_class c join pg_namespace n on n.oid = relnamespace
                       where nspname = 'public' and relkind = 'r' order by 1";
         let mut rows = Vec::new();
         for table in sqlx::raw_sql(tables).fetch_all(&mut conn).await? {
@@ -226,7 +227,8 @@ impl Drop for Database {
         // A destructor may run within a runtime, which allows no second one in its thread. What
         // cannot be deleted goes with the server.
         let _ = std::thread::spawn(move || {
-            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().ok()?;
+            let runtime =
+                tokio::runtime::Builder::new_current_thread().enable_all().build().ok()?;
             runtime.block_on(async {
                 let mut conn = server.connect().await.ok()?;
                 run(&mut conn, &format!("drop database if exists {name} with (force)")).await.ok()

@@ -163,9 +163,8 @@ impl Fleet {
             setup,
             folder,
         };
-        let schedulers: Vec<_> = (0..fleet.setup.schedulers)
-            .map(|_| fleet.spawn_scheduler())
-            .collect::<Result<_>>()?;
+        let schedulers: Vec<_> =
+            (0..fleet.setup.schedulers).map(|_| fleet.spawn_scheduler()).collect::<Result<_>>()?;
         let workers: Vec<_> =
             (0..fleet.setup.workers).map(|_| fleet.spawn_worker()).collect::<Result<_>>()?;
         fleet.api_url = format!("http://{}", fleet.api.address("api.listening").await?);

@@ -52,8 +52,8 @@ impl JobKind for CreateKey {
         if self.scopes.is_empty() {
             return Err(Problem::argument("scopes", "expected at least one scope, such as read"));
         }
-        if self.rate_limit_per_minute == Some(0) {
-            return Err(Problem::argument("rateLimitPerMinute", "expected at least 1"));
+        if self.rate_limit_per_minute.is_some_and(|limit| !(1..=1_000_000).contains(&limit)) {
+            return Err(Problem::argument("rateLimitPerMinute", "expected 1 to 1000000"));
         }
         Ok(())
     }

@@ -213,7 +213,10 @@ impl Stage {
         let mut quiet = 0;
         while !open.is_empty() {
             looks.tick().await;
-            ensure!(tokio::time::Instant::now() < deadline, "posts are not at their end: {open:#?}");
+            ensure!(
+                tokio::time::Instant::now() < deadline,
+                "posts are not at their end: {open:#?}"
+            );
             let schedules = self.api.items("/v1/schedules?limit=200").await?;
             let mut still_open = Vec::new();
             for post in open {
@@ -256,7 +259,8 @@ impl Stage {
             }),
             None => json!({ "scheduleId": post.schedule, "resolution": "publishAgain" }),
         };
-        teller.step(&format!("{PERSON} looks at @{}: {}", post.account.username, args["resolution"]));
+        teller
+            .step(&format!("{PERSON} looks at @{}: {}", post.account.username, args["resolution"]));
         self.api.done_by(PERSON, "post.resolve", args).await?;
         self.api.schedule_is(&post.schedule, "published", wait::PATIENCE).await?;
         teller.step("the events feed tells the story:");

@@ -71,7 +71,10 @@ fn judge(
     let told = |kind: &str| events.iter().filter(|event| event["type"] == kind).count();
     must(status == "published", "must be published");
     must(held.len() == 1, "the network must hold exactly one post");
-    must(held.iter().any(|held| held.id == id), "the network must hold the post that the API names");
+    must(
+        held.iter().any(|held| held.id == id),
+        "the network must hold the post that the API names",
+    );
     must(!id.is_empty() && url.ends_with(id), "the API must name its address");
     must(held.iter().all(|held| held.created_at >= post.at), "must not go out early");
     must(told("post.published") == 1, "the events must tell once that it is out");
@@ -115,8 +118,7 @@ impl Verdict {
     /// The table, the lateness, and what did not hold. `calls` and `posts` are the network's.
     pub(crate) fn tell(&self, stage: &Stage, teller: &Teller) {
         let rows: Vec<Vec<String>> = self.ended.iter().map(|ended| ended.row.clone()).collect();
-        let head =
-            ["post", "on the way", "calls", "posts", "late ms", "attempts", "how it ended"];
+        let head = ["post", "on the way", "calls", "posts", "late ms", "attempts", "how it ended"];
         teller.line("");
         teller.table(&head, &rows, 26);
         let mut late: Vec<TimeDelta> =

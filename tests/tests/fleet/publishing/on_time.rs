@@ -28,7 +28,9 @@ async fn a_post_with_an_image_goes_out_once_at_its_moment_in_its_zone() {
                 }),
             )
             .await?;
-        ensure!(made["scheduledAt"].as_str().unwrap().parse::<chrono::DateTime<chrono::Utc>>()? == at);
+        ensure!(
+            made["scheduledAt"].as_str().unwrap().parse::<chrono::DateTime<chrono::Utc>>()? == at
+        );
         let planned = Planned {
             id: made["scheduleId"].as_str().unwrap().to_owned(),
             at,

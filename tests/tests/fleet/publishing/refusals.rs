@@ -58,7 +58,10 @@ async fn a_permanent_refusal_fails_with_the_networks_own_words() {
         let schedule = tenant.api.schedule_is(&planned.id, "failed", PATIENCE).await?;
         let reason = schedule["statusReason"].as_str().unwrap();
         ensure!(reason.contains("This is not allowed here."), "{reason}");
-        ensure!(schedule["errorMessage"].is_string() && !outcomes(&schedule).is_empty(), "{schedule}");
+        ensure!(
+            schedule["errorMessage"].is_string() && !outcomes(&schedule).is_empty(),
+            "{schedule}"
+        );
         tenant.api.event(&planned.id, "post.failed", PATIENCE).await?;
         called(&tenant, &planned, 1).await?;
         nothing_at_network(&tenant, &planned).await
@@ -73,13 +76,16 @@ async fn a_duplicate_is_no_proof_that_the_earlier_post_is_ours() {
         let first = tenant.plan("Said twice", &tenant.account, in_ms(1_000)).await?;
         tenant.published(&first).await?;
         let version = tenant.write(&first.text).await?;
-        let made = tenant.api.done("schedule.create", json!({
-            "contentVersionId": version,
-            "platformConnectionId": tenant.account.connection,
-            "at": in_ms(1_000).format("%Y-%m-%dT%H:%M:%S%.3f").to_string(),
-            "timezone": "UTC",
-            "maxRetries": 0,
-        }));
+        let made = tenant.api.done(
+            "schedule.create",
+            json!({
+                "contentVersionId": version,
+                "platformConnectionId": tenant.account.connection,
+                "at": in_ms(1_000).format("%Y-%m-%dT%H:%M:%S%.3f").to_string(),
+                "timezone": "UTC",
+                "maxRetries": 0,
+            }),
+        );
         let made = made.await?;
         let second = made["scheduleId"].as_str().unwrap();
         let schedule = tenant.api.schedule_is(second, "failed", PATIENCE).await?;
