@@ -15,7 +15,7 @@ use uuid::Uuid;
 
 const FILL: &str = "
     insert into jobs (id, organization_id, origin, queue, kind, args, state, run_at, max_attempts)
-    select gen_random_uuid(), ('00000000-0000-7000-8000-' || lpad(to_hex(1 + i % 1000), 12, '0'))::uuid,
+    select gen_random_uuid(), ('00000000-0000-7000-8000-' || lpad(to_hex(1 + i / 10 % 1000), 12, '0'))::uuid,
            'scheduler', 'publish', 'post.publish', jsonb_build_object('pad', repeat('x', 170)), 'scheduled',
            case when i % 10 = 0 then now() - interval '1 second'
                 else now() + interval '1 hour' + i * interval '1 ms' end, 4

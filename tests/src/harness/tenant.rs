@@ -7,12 +7,13 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 use chrono::{DateTime, TimeDelta, Timelike, Utc};
 use serde_json::{Value, json};
-use simulator::{ControlPost, NewUser, Rule};
+use simulator::{Action, ControlPost, NewUser, Rule, When, Who};
 
 use super::fleet::Fleet;
 use super::setup::random_hex;
 use crate::api::{ALL_SCOPES, Api, text};
 use crate::picture;
+use crate::wait::PATIENCE;
 
 /// How long a post may take from its time to its end in these tests, look-ups included.
 const TO_THE_END: Duration = Duration::from_secs(45);
@@ -82,6 +83,31 @@ impl Tenant {
     /// When the fleet refuses.
     pub async fn another_account(&self) -> Result<Account> {
         bring_in(&self.api, &self.network).await
+    }
+
+    /// A user of the network whose account is not brought in, and the arguments that would.
+    ///
+    /// # Errors
+    /// When the simulator refuses.
+    pub async fn newcomer(&self) -> Result<(Who, Value)> {
+        let (username, token) = new_names();
+        let who = self.network.register(&NewUser::with_token(&username, &token)).await?;
+        Ok((who, json!({ "platform": "TWITTER", "accessToken": token })))
+    }
+
+    /// Enqueues a job that runs until the network releases what it holds under `name`; answers the
+    /// job once it runs.
+    ///
+    /// # Errors
+    /// When the fleet refuses, or nobody runs the job.
+    pub async fn held_job(&self, name: &str, times: u64) -> Result<String> {
+        let (who, args) = self.newcomer().await?;
+        let hold = Action::hold(name, When::Before);
+        let rule = Rule::on("GET", "/2/users/me", hold).user(&who.id).times(times);
+        self.network.fault(rule).await?;
+        let job = self.api.enqueue("connection.import", args).await?;
+        self.network.wait_hold(name, PATIENCE).await?;
+        Ok(job)
     }
 
     /// The API with a new key that may do only this.
@@ -161,7 +187,7 @@ impl Tenant {
     ///
     /// # Errors
     /// When the simulator refuses.
-    pub async fn trap(&self, on: &Account, action: simulator::Action) -> Result<()> {
+    pub async fn trap(&self, on: &Account, action: Action) -> Result<()> {
         let rule = Rule::on("POST", "/2/tweets", action).user(&on.id);
         self.network.fault(rule).await?;
         Ok(())
@@ -222,8 +248,12 @@ async fn create_key(api: &Api, scopes: &[&str]) -> Result<(String, String)> {
     Ok((text(&job["result"], "keyId")?, text(&job, "key")?))
 }
 
+fn new_names() -> (String, String) {
+    (format!("t{}", random_hex(5)), format!("token-{}", random_hex(16)))
+}
+
 async fn bring_in(api: &Api, network: &simulator::Client) -> Result<Account> {
-    let (username, token) = (format!("t{}", random_hex(5)), format!("token-{}", random_hex(16)));
+    let (username, token) = new_names();
     let who = network.register(&NewUser::with_token(&username, &token)).await?;
     let args = json!({ "platform": "TWITTER", "accessToken": token });
     let made = api.done("connection.import", args).await?;

@@ -99,9 +99,12 @@ pub async fn claim(
     worker: WorkerId,
     window: &mut Window,
 ) -> Result<Vec<ClaimedJob>> {
+    let began_at = window.cursor;
+    let from_the_start = window.cursor.is_nil();
     let mut jobs = claim_from(store, queue, worker, window).await?;
     let wanted = usize::try_from(window.jobs).unwrap_or_default();
-    if jobs.len() < wanted && !window.cursor.is_nil() {
+    // The lanes before the cursor come next, also when there was none behind it.
+    if jobs.len() < wanted && !began_at.is_nil() {
         let rest = i32::try_from(wanted - jobs.len()).unwrap_or_default();
         let mut start = Window { jobs: rest, cursor: Uuid::nil(), ..*window };
         jobs.extend(claim_from(store, queue, worker, &mut start).await?);

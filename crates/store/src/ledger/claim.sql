@@ -27,7 +27,7 @@ open_lanes as materialized (
     from lanes l
     where not exists (
         select from pauses p
-        where (p.queue = $1 or p.queue is null) and (p.organization_id = l.lane or p.organization_id is null)
+        where (p.queue = $1 or p.queue is null and $1 <> 'control') and (p.organization_id = l.lane or p.organization_id is null)
     )
 ),
 picked as materialized (

@@ -15,7 +15,7 @@ select j.id as "id!", j.organization_id, j.kind as "kind!", j.queue as "queue!",
 from jobs j
 left join lateral (
     select p.reason, p.paused_by from pauses p
-    where (p.queue = j.queue or p.queue is null) and (p.organization_id = j.organization_id or p.organization_id is null)
+    where (p.queue = j.queue or p.queue is null and j.queue <> 'control') and (p.organization_id = j.organization_id or p.organization_id is null)
     order by p.paused_at limit 1
 ) p on true
 where j.id = any($1::uuid[])

@@ -163,6 +163,15 @@ async fn read(scratch: &Scratch) -> HashMap<Uuid, Job> {
 }
 
 #[tokio::test]
+async fn a_claim_behind_the_last_lane_begins_again_at_the_first() {
+    let fixture = Fixture::new().await;
+    let mut window = Window { jobs: 1, per_lane: 10_000, cursor: Uuid::max() };
+    let claimed = claim(&fixture.scratch.store, Queue::Publish, fixture.worker, &mut window).await;
+    assert_eq!(claimed.unwrap().len(), 1);
+    fixture.scratch.drop().await;
+}
+
+#[tokio::test]
 async fn promoting_makes_just_the_due_jobs_ready() {
     let fixture = Fixture::new().await;
     promote(&fixture.scratch.store, Queue::Publish, i32::MAX).await.unwrap();

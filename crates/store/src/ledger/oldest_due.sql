@@ -15,7 +15,7 @@ select q.queue as "queue!",
                       where j.queue = q.queue and j.state = 'ready' and j.lane = l.lane
                       order by j.priority, j.run_at limit 1) first
                   where not exists (select from pauses p
-                      where (p.queue = q.queue or p.queue is null)
+                      where (p.queue = q.queue or p.queue is null and q.queue <> 'control')
                         and (p.organization_id = l.lane or p.organization_id is null))) head),
            (select extract(epoch from now() - j.run_at) from jobs j
             where j.queue = q.queue and j.state = 'scheduled' and j.run_at <= now()
