@@ -100,7 +100,6 @@ pub async fn claim(
     window: &mut Window,
 ) -> Result<Vec<ClaimedJob>> {
     let began_at = window.cursor;
-    let from_the_start = window.cursor.is_nil();
     let mut jobs = claim_from(store, queue, worker, window).await?;
     let wanted = usize::try_from(window.jobs).unwrap_or_default();
     // The lanes before the cursor come next, also when there was none behind it.
