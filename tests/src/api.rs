@@ -2,13 +2,15 @@
 //!
 //! **Invariant:** it knows the API by its documented wire alone, never by the crates behind it.
 
+mod answer;
+
 use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow, bail};
-use chrono::{DateTime, Utc};
-use reqwest::header::HeaderMap;
 use reqwest::{Method, RequestBuilder};
 use serde_json::{Value, json};
+
+pub use answer::{Answer, Ask, Heard, Refused};
 
 use crate::wait::{self, PATIENCE};
 
@@ -26,88 +28,7 @@ pub struct Api {
     base_url: String,
     token: String,
     organization: Option<String>,
-}
-
-/// An answer of the API.
-#[derive(Clone, Debug)]
-pub struct Answer {
-    /// The status.
-    pub status: u16,
-    /// The headers.
-    pub headers: HeaderMap,
-    /// The body as JSON; null when it is none.
-    pub body: Value,
-}
-
-/// A call that the API, or the job behind it, refused.
-#[derive(Debug, thiserror::Error)]
-#[error("{what} was refused with {}: {}", .answer.status, .answer.body)]
-pub struct Refused {
-    /// What was asked.
-    pub what: String,
-    /// The answer.
-    pub answer: Answer,
-}
-
-/// A job to be asked for.
-#[derive(Clone, Debug)]
-pub struct Ask {
-    body: Value,
-    wait_secs: Option<u64>,
-    idempotency_key: Option<String>,
-}
-
-impl Ask {
-    /// Asks for a job of this kind and does not wait.
-    pub fn new(kind: &str, args: Value) -> Self {
-        Self { body: json!({ "kind": kind, "args": args }), wait_secs: None, idempotency_key: None }
-    }
-
-    /// Names the person behind it.
-    pub fn actor(mut self, actor: &str) -> Self {
-        self.body["actor"] = json!(actor);
-        self
-    }
-
-    /// Not before this moment.
-    pub fn run_at(mut self, at: DateTime<Utc>) -> Self {
-        self.body["runAt"] = json!(at);
-        self
-    }
-
-    /// Waits for the end, up to so many seconds.
-    pub fn wait(mut self, secs: u64) -> Self {
-        self.wait_secs = Some(secs);
-        self
-    }
-
-    /// The same key answers with the same job.
-    pub fn idempotency_key(mut self, key: &str) -> Self {
-        self.idempotency_key = Some(key.to_owned());
-        self
-    }
-}
-
-impl Answer {
-    /// A header as text; empty when absent.
-    pub fn header(&self, name: &str) -> &str {
-        self.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
-    }
-
-    /// Whether the call went well.
-    pub fn is_success(&self) -> bool {
-        (200..300).contains(&self.status)
-    }
-
-    /// The stable word of a problem; empty when it is none.
-    pub fn code(&self) -> &str {
-        self.body["code"].as_str().unwrap_or_default()
-    }
-
-    /// The field that a problem names; empty when it names none.
-    pub fn field(&self) -> &str {
-        self.body["field"].as_str().unwrap_or_default()
-    }
+    heard: Option<Heard>,
 }
 
 impl Api {
@@ -120,7 +41,13 @@ impl Api {
             base_url: base_url.trim_end_matches('/').to_owned(),
             token: token.to_owned(),
             organization: None,
+            heard: None,
         }
+    }
+
+    /// The same API; `heard` keeps its answers.
+    pub fn heard_by(&self, heard: &Heard) -> Self {
+        Self { heard: Some(heard.clone()), ..self.clone() }
     }
 
     /// The same API with another token.
@@ -162,6 +89,9 @@ impl Api {
         let response = request.send().await.context("no answer of the API")?;
         let (status, headers) = (response.status().as_u16(), response.headers().clone());
         let text = response.text().await.context("the API's answer broke off")?;
+        if let Some(heard) = &self.heard {
+            heard.note(&headers, &text);
+        }
         let body = serde_json::from_str(&text).unwrap_or(Value::Null);
         Ok(Answer { status, headers, body })
     }

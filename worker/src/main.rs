@@ -32,10 +32,6 @@ use store::{Login, Store};
 
 /// How long a network may take to accept a connection.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
-/// Of one organization, at most so many jobs of one queue run at once, as a part of a queue's slots
-/// in one process, times this.
-const LANE_SHARE: i32 = 4;
-
 #[tokio::main]
 async fn main() -> ExitCode {
     let config = boot::or_exit(WorkerConfig::from_env());
@@ -113,13 +109,12 @@ fn settings(config: &WorkerConfig) -> anyhow::Result<queue::Settings> {
         .map(|slots| Ok((slots.queue.parse::<Queue>()?, slots.slots)))
         .collect::<anyhow::Result<Vec<_>>>()
         .context("WORKER_QUEUES")?;
-    let slots = queues.iter().map(|(_, slots)| *slots).max().unwrap_or(1);
     Ok(queue::Settings {
         name: config.name.clone(),
         host: hostname(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
         queues,
-        per_organization: i32::try_from(slots).unwrap_or(i32::MAX).saturating_mul(LANE_SHARE),
+        organization_percent: config.organization_slots_percent,
         renew: config.lease_renew,
         ttl: config.lease.ttl,
         grace: config.lease.rescue_grace,

@@ -99,6 +99,8 @@ pub struct WorkerConfig {
     pub name: String,
     /// The queues it serves, with their slots.
     pub queues: Vec<QueueSlots>,
+    /// Percent of the fleet's slots of a queue that one organization may take.
+    pub organization_slots_percent: u32,
     /// Login to Postgres.
     pub database_url: SecretString,
     /// Connections to Postgres at most.
@@ -127,12 +129,6 @@ pub struct WorkerConfig {
     pub lease_renew: Duration,
     /// When a worker counts as dead.
     pub lease: Lease,
-    /// How long before its time a schedule becomes a job.
-    pub plan_ahead: Duration,
-    /// How long before its time media is prepared.
-    pub prepare_ahead: Duration,
-    /// How many days ended jobs are kept.
-    pub history_retention_days: u32,
     /// Longest time from SIGTERM to the end.
     pub shutdown_timeout: Duration,
     /// Log filter and format.
@@ -261,6 +257,7 @@ impl WorkerConfig {
         let config = Self {
             name: env.optional(&env::WORKER_NAME, name).unwrap_or_else(parts::host_and_process),
             queues: env.value(&env::WORKER_QUEUES, queues),
+            organization_slots_percent: env.value(&env::ORGANIZATION_SLOTS_PERCENT, count),
             database_url: env.value(&env::WORKER_DATABASE_URL, postgres_url),
             database_pool_size: env.value(&env::DATABASE_POOL_SIZE, count),
             redis: redis(&mut env),
@@ -275,9 +272,6 @@ impl WorkerConfig {
             reconcile_wait: env.optional(&env::RECONCILE_WAIT_MS, millis),
             lease_renew: env.value(&env::LEASE_RENEW_MS, millis),
             lease: lease(&mut env),
-            plan_ahead: env.value(&env::PLAN_AHEAD_MS, millis),
-            prepare_ahead: env.value(&env::PREPARE_AHEAD_MS, millis),
-            history_retention_days: env.value(&env::HISTORY_RETENTION_DAYS, count),
             shutdown_timeout: env.value(&env::SHUTDOWN_TIMEOUT_MS, millis),
             log: log(&mut env),
         };

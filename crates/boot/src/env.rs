@@ -180,6 +180,9 @@ variables! {
         Value("control=2,interactive=8,publish=8,generate=4,connect=4,poll=4,aggregate=2,\
                maintenance=1"),
         "publish=8,interactive=8,control=2";
+    /// How much of the fleet's slots of a queue the jobs of one organization may take at once.
+    ORGANIZATION_SLOTS_PERCENT(Worker) Shape::Count { of: "percent", min: 1, max: 100 },
+        Value("75"), "75";
     /// The name of this worker in tables and logs, different for each one that runs.
     WORKER_NAME(Worker) Shape::Name, Computed("`<host name>-<process id>`"), "worker-1";
     /// Where the API of X is. Tests and the demo point it at the simulator.
@@ -203,13 +206,13 @@ variables! {
     RESCUE_GRACE_MS(Scheduler, Worker) Shape::Millis { min: 0, max: 600_000 }, Value("15000"),
         "15000";
     /// How long before its time a schedule becomes a job.
-    PLAN_AHEAD_MS(Scheduler, Worker) Shape::Millis { min: 1, max: 3_600_000 }, Value("60000"),
+    PLAN_AHEAD_MS(Scheduler) Shape::Millis { min: 1, max: 3_600_000 }, Value("60000"),
         "60000";
     /// How long before its time a post's media is prepared.
-    PREPARE_AHEAD_MS(Scheduler, Worker) Shape::Millis { min: 1, max: 86_400_000 }, Value("600000"),
+    PREPARE_AHEAD_MS(Scheduler) Shape::Millis { min: 1, max: 86_400_000 }, Value("600000"),
         "600000";
     /// How long ended jobs are kept.
-    HISTORY_RETENTION_DAYS(Scheduler, Worker) Shape::Count { of: "days", min: 1, max: 3_650 },
+    HISTORY_RETENTION_DAYS(Scheduler) Shape::Count { of: "days", min: 1, max: 3_650 },
         Value("90"), "90";
     /// Longest time that a process takes to end after SIGTERM; below the platform's own limit.
     SHUTDOWN_TIMEOUT_MS(Api, Scheduler, Worker) Shape::Millis { min: 1, max: 600_000 },

@@ -14,6 +14,7 @@ use uuid::Uuid;
 use crate::finish_layer::{Delivery, Receipt};
 use crate::finisher::Settlement;
 use crate::lease::Lease;
+use crate::share::Share;
 use bell::{Heard, Listener};
 use jobs::Queue;
 use store::ledger::{self, ClaimedJob, Window};
@@ -29,11 +30,11 @@ pub(crate) struct Claimer {
     pub(crate) store: Store,
     pub(crate) queue: Queue,
     pub(crate) slots: usize,
-    /// Of one organization, at most so many of this queue's jobs run at once in the whole fleet.
-    pub(crate) per_lane: i32,
+    pub(crate) share: Arc<Share>,
     pub(crate) lease: Arc<Lease>,
     pub(crate) listener: Listener,
-    /// Rung by Postgres when Redis is down.
+    /// Rung by Postgres when Redis is down, and by the finisher: an organization that had all the
+    /// slots it may take has one less.
     pub(crate) notified: Arc<Notify>,
     pub(crate) deliveries: mpsc::UnboundedSender<Delivery>,
     pub(crate) finisher: mpsc::UnboundedSender<Settlement>,
@@ -53,9 +54,9 @@ impl Claimer {
                 () = shutdown.cancelled() => return,
                 free = free_slots(&slots) => free,
             };
-            let wanted = free.len();
             let sleep = match self.claim(&mut cursor, free).await {
-                Ok(claimed) if claimed == wanted => continue,
+                // There may be more: lanes share a claim evenly, whatever each has waiting.
+                Ok(claimed) if claimed > 0 => continue,
                 Ok(_) => self.until_due().await,
                 Err(error) => {
                     tracing::warn!(queue = %self.queue, %error, cause = ?std::error::Error::source(&error), "cannot claim");
@@ -83,7 +84,7 @@ impl Claimer {
         ledger::promote(&self.store, self.queue, PROMOTE).await?;
         let mut window = Window {
             jobs: i32::try_from(free.len()).unwrap_or(i32::MAX),
-            per_lane: self.per_lane,
+            per_lane: self.share.of_one(self.queue),
             cursor: *cursor,
         };
         let jobs = ledger::claim(&self.store, self.queue, worker, &mut window).await?;

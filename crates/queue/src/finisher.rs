@@ -3,9 +3,10 @@
 //! **Invariant:** a run is dropped from here only when the ledger knows how it ended, or when its
 //! claim is lost; the database being away only makes it wait.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use tokio::sync::{OwnedSemaphorePermit, mpsc};
+use tokio::sync::{Notify, OwnedSemaphorePermit, mpsc};
 
 use crate::end::{CloseKey, Settle};
 use crate::lease::Lease;
@@ -35,6 +36,7 @@ pub(crate) async fn finish_runs(
     store: Store,
     bell: Bell,
     lease: Arc<Lease>,
+    ears: HashMap<Queue, Arc<Notify>>,
     mut runs: mpsc::UnboundedReceiver<Settlement>,
 ) {
     let mut group = Vec::with_capacity(GROUP);
@@ -54,6 +56,9 @@ pub(crate) async fn finish_runs(
                 Settle::Finish(..) | Settle::Nothing => {}
             }
             drop(run.slot);
+            if let Some(ear) = ears.get(&run.queue) {
+                ear.notify_one();
+            }
         }
     }
 }

@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::lease::Lease;
 use crate::settings::Settings;
+use crate::share::Share;
 use bell::Bell;
 use jobs::protocol::Outcome;
 use jobs::{Queue, WorkerId};
@@ -27,6 +28,7 @@ pub(crate) async fn keep(
     store: Store,
     bell: Bell,
     lease: Arc<Lease>,
+    share: Arc<Share>,
     settings: Arc<Settings>,
     settled: CancellationToken,
 ) {
@@ -50,6 +52,9 @@ pub(crate) async fn keep(
                 }
             }
             _ = renew.tick() => {
+                if let Ok(Ok(slots)) = timeout(settings.renew, ledger::living_slots(&store)).await {
+                    share.update(slots);
+                }
                 // A database that does not answer must not keep this loop from looking at the lease.
                 match timeout(settings.renew, renew_lease(&store, &lease, &settings)).await {
                     Ok(Ok(())) if steady_since.elapsed() >= settings.grace => {

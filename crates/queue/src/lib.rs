@@ -17,6 +17,7 @@ mod keeper;
 mod lease;
 mod run;
 mod settings;
+mod share;
 mod stop;
 
 pub use end::End;

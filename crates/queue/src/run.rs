@@ -18,6 +18,7 @@ use crate::end::End;
 use crate::finish_layer::Delivery;
 use crate::lease::Lease;
 use crate::settings::Settings;
+use crate::share::Share;
 use crate::stop::{Reason, Stop};
 use crate::{finisher, keeper};
 use apalis::prelude::*;
@@ -67,32 +68,38 @@ pub async fn run<H: Handler>(
     keeper::register(&store, worker, &settings).await?;
     tracing::info!(worker.id = %worker, worker.name = settings.name, "worker.started");
     let lease = Arc::new(Lease::new(worker));
+    let share = Arc::new(Share::new(settings.organization_percent, &settings.queues));
     let settled = CancellationToken::new();
     let (finish, finished) = mpsc::unbounded_channel();
-    let finisher =
-        tokio::spawn(finisher::finish_runs(store.clone(), bell.clone(), lease.clone(), finished));
+    let ears: HashMap<Queue, Arc<Notify>> =
+        settings.queues.iter().map(|&(queue, _)| (queue, Arc::default())).collect();
+    let finisher = tokio::spawn(finisher::finish_runs(
+        store.clone(),
+        bell.clone(),
+        lease.clone(),
+        ears.clone(),
+        finished,
+    ));
     let keeper = tokio::spawn(keeper::keep(
         store.clone(),
         bell.clone(),
         lease.clone(),
+        share.clone(),
         settings.clone(),
         settled.clone(),
     ));
 
-    let mut ears = HashMap::new();
     let mut workers = Vec::new();
     for &(queue, slots) in &settings.queues {
         let (deliveries, delivered) = mpsc::unbounded_channel();
-        let notified = Arc::new(Notify::new());
-        ears.insert(queue, notified.clone());
         let claimer = Claimer {
             store: store.clone(),
             queue,
             slots,
-            per_lane: settings.per_organization,
+            share: share.clone(),
             lease: lease.clone(),
             listener: bell.listen(queue.as_str()),
-            notified,
+            notified: ears.get(&queue).cloned().unwrap_or_default(),
             deliveries,
             finisher: finish.clone(),
         };

@@ -17,8 +17,8 @@ pub struct Settings {
     pub version: String,
     /// Which queues, and how many jobs of each at once.
     pub queues: Vec<(Queue, usize)>,
-    /// Of one organization, at most so many jobs of one queue run at once in the whole fleet.
-    pub per_organization: i32,
+    /// Percent of the fleet's slots of a queue that the jobs of one organization may take at once.
+    pub organization_percent: u32,
     /// How often the lease is renewed.
     pub renew: Duration,
     /// After how long a silence a worker is lost.

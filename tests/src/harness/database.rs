@@ -44,7 +44,7 @@ impl Login {
     }
 
     /// The variable that holds its URL.
-    pub(super) fn variable(self) -> &'static str {
+    pub fn variable(self) -> &'static str {
         match self {
             Login::Owner => "MIGRATE_DATABASE_URL",
             Login::Api => "API_DATABASE_URL",
@@ -151,6 +151,28 @@ impl Database {
         let name = format!("ezre_test_{}", random_hex(6));
         run(&mut conn, &format!("create database {name} template {template}")).await?;
         Ok(Self { server, name })
+    }
+
+    /// A new database without the schema.
+    ///
+    /// # Errors
+    /// When there is no server.
+    pub async fn empty() -> Result<Self> {
+        let server = Server::of_this_run()?;
+        let mut conn = server.connect().await?;
+        // The logins' passwords come with the template.
+        server.template(&mut conn).await?;
+        let name = format!("ezre_test_{}", random_hex(6));
+        run(&mut conn, &format!("create database {name}")).await?;
+        Ok(Self { server, name })
+    }
+
+    /// The URL of a superuser, where the test run has one (`TEST_SUPERUSER_URL`).
+    pub fn superuser_url(&self) -> Option<String> {
+        // Empty counts as not set.
+        let mut url = Url::parse(&std::env::var("TEST_SUPERUSER_URL").ok()?).ok()?;
+        url.set_path(&self.name);
+        Some(url.to_string())
     }
 
     /// Host and port of the server.

@@ -136,16 +136,10 @@ impl Fleet {
                 (url, _) => url.clone(),
             },
         };
-        let media = folder.path().join("media");
-        std::fs::create_dir(&media)?;
         let mut environment = ways.environment(&setup, &redis_prefix);
-        environment.extend([
-            ("API_LISTEN".to_owned(), "127.0.0.1:0".to_owned()),
-            ("MEDIA_STORE".to_owned(), format!("local:{}", media.display())),
-            ("TRAVEL_KEYS".to_owned(), format!("k1:{}", secrets.travel_key)),
-            ("OPERATOR_TOKEN_SHA256".to_owned(), secrets.operator_token_sha256()),
-            (Login::Api.variable().to_owned(), database.url(Login::Api, ways.postgres)?),
-        ]);
+        environment.extend(secrets.environment_of(Login::Api, folder.path()));
+        let url = database.url(Login::Api, ways.postgres)?;
+        environment.push((Login::Api.variable().to_owned(), url));
         let api = Process::start("api", folder.path(), "api-lite", &[], &environment)?;
         let mut fleet = Self {
             workers: Mutex::default(),
@@ -207,10 +201,8 @@ impl Fleet {
         let ways = self.ways()?;
         let mut environment = ways.environment(&self.setup, &self.redis_prefix);
         let url = self.database.url(Login::Scheduler, ways.postgres)?;
-        environment.extend([
-            ("METRICS_LISTEN".to_owned(), "127.0.0.1:0".to_owned()),
-            (Login::Scheduler.variable().to_owned(), url),
-        ]);
+        environment.extend(self.secrets.environment_of(Login::Scheduler, self.folder.path()));
+        environment.push((Login::Scheduler.variable().to_owned(), url));
         let name = format!("scheduler.{}", schedulers.len() + 1);
         let folder = self.folder.path();
         let process = Arc::new(Process::start(&name, folder, "scheduler", &[], &environment)?);
@@ -223,15 +215,12 @@ impl Fleet {
         let ways = self.ways()?;
         let mut environment = ways.environment(&self.setup, &self.redis_prefix);
         let name = format!("worker.{}", workers.len() + 1);
-        let keep = |name: &str, value: String| (name.to_owned(), value);
+        let url = self.database.url(Login::Worker, ways.postgres)?;
+        environment.extend(self.secrets.environment_of(Login::Worker, self.folder.path()));
         environment.extend([
-            keep("METRICS_LISTEN", "127.0.0.1:0".to_owned()),
-            keep("WORKER_NAME", name.clone()),
-            keep("MEDIA_STORE", format!("local:{}", self.folder.path().join("media").display())),
-            keep("TRAVEL_KEYS", format!("k1:{}", self.secrets.travel_key)),
-            keep("TOKEN_KEYS", format!("k2:{}", self.secrets.token_key)),
-            keep("X_API_URL", self.simulator_url.clone()),
-            keep(Login::Worker.variable(), self.database.url(Login::Worker, ways.postgres)?),
+            ("WORKER_NAME".to_owned(), name.clone()),
+            ("X_API_URL".to_owned(), self.simulator_url.clone()),
+            (Login::Worker.variable().to_owned(), url),
         ]);
         let folder = self.folder.path();
         let process = Arc::new(Process::start(&name, folder, "worker", &[], &environment)?);

@@ -2,9 +2,13 @@
 //!
 //! **Invariant:** a process is given what is its own, and nothing else.
 
+use std::path::Path;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use sha2::{Digest, Sha256};
+
+use super::database::Login;
 
 /// What must be quick in tests. Everything else is as the processes have it by default.
 const QUICK: [(&str, &str); 7] = [
@@ -94,13 +98,38 @@ pub struct Secrets {
 }
 
 impl Secrets {
-    pub(super) fn new() -> Self {
+    /// New ones.
+    #[expect(clippy::new_without_default, reason = "secrets are never the same")]
+    pub fn new() -> Self {
         let key = || STANDARD.encode(rand::random::<[u8; 32]>());
         Self { operator_token: random_hex(24), travel_key: key(), token_key: key() }
     }
 
-    pub(super) fn operator_token_sha256(&self) -> String {
-        hex::encode(Sha256::digest(&self.operator_token))
+    /// Everything that any of the processes must be told, but where the database is. Media is kept
+    /// in `folder`.
+    pub fn environment(&self, folder: &Path) -> Vec<(String, String)> {
+        let all = [
+            ("API_LISTEN", "127.0.0.1:0".to_owned()),
+            ("METRICS_LISTEN", "127.0.0.1:0".to_owned()),
+            ("MEDIA_STORE", format!("local:{}", folder.join("media").display())),
+            ("OPERATOR_TOKEN_SHA256", hex::encode(Sha256::digest(&self.operator_token))),
+            ("TRAVEL_KEYS", format!("k1:{}", self.travel_key)),
+            ("TOKEN_KEYS", format!("k2:{}", self.token_key)),
+        ];
+        all.map(|(name, value)| (name.to_owned(), value)).into()
+    }
+
+    /// Of the above, what one process reads.
+    pub(super) fn environment_of(&self, login: Login, folder: &Path) -> Vec<(String, String)> {
+        let own: &[&str] = match login {
+            Login::Owner => &[],
+            Login::Api => &["API_LISTEN", "MEDIA_STORE", "OPERATOR_TOKEN_SHA256", "TRAVEL_KEYS"],
+            Login::Scheduler => &["METRICS_LISTEN"],
+            Login::Worker => &["METRICS_LISTEN", "MEDIA_STORE", "TRAVEL_KEYS", "TOKEN_KEYS"],
+        };
+        let mut environment = self.environment(folder);
+        environment.retain(|(name, _)| own.contains(&name.as_str()));
+        environment
     }
 }
 

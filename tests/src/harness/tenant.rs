@@ -11,7 +11,7 @@ use simulator::{Action, ControlPost, NewUser, Rule, When, Who};
 
 use super::fleet::Fleet;
 use super::setup::random_hex;
-use crate::api::{ALL_SCOPES, Api, text};
+use crate::api::{ALL_SCOPES, Api, Heard, text};
 use crate::picture;
 use crate::wait::PATIENCE;
 
@@ -65,7 +65,18 @@ impl Tenant {
     /// # Errors
     /// When the fleet refuses.
     pub async fn new(fleet: &Fleet) -> Result<Self> {
-        let operator = fleet.operator();
+        Self::made_by(fleet, fleet.operator()).await
+    }
+
+    /// As [`Tenant::new`]; `heard` keeps all answers of the API.
+    ///
+    /// # Errors
+    /// As for [`Tenant::new`].
+    pub async fn heard_by(fleet: &Fleet, heard: &Heard) -> Result<Self> {
+        Self::made_by(fleet, fleet.operator().heard_by(heard)).await
+    }
+
+    async fn made_by(fleet: &Fleet, operator: Api) -> Result<Self> {
         let slug = format!("org-{}", random_hex(5));
         let made = json!({ "name": "A bakery", "slug": slug, "timezone": "Europe/Berlin" });
         let made = operator.done("organization.create", made).await?;

@@ -163,6 +163,27 @@ async fn read(scratch: &Scratch) -> HashMap<Uuid, Job> {
 }
 
 #[tokio::test]
+async fn one_organization_gets_no_more_slots_than_its_share() {
+    let fixture = Fixture::new().await;
+    sqlx::query("update jobs set state = 'ready', worker = null, limit_keys = '{}'")
+        .execute(&fixture.scratch.pool)
+        .await
+        .unwrap();
+    let mut window = Window { jobs: 500, per_lane: 3, cursor: Uuid::nil() };
+    for _ in 0..3 {
+        claim(&fixture.scratch.store, Queue::Publish, fixture.worker, &mut window).await.unwrap();
+    }
+    let most: Option<i64> = sqlx::query_scalar(
+        "select max(n) from (select count(*) as n from jobs where state = 'running' group by lane) lanes",
+    )
+    .fetch_one(&fixture.scratch.pool)
+    .await
+    .unwrap();
+    assert_eq!(most, Some(3));
+    fixture.scratch.drop().await;
+}
+
+#[tokio::test]
 async fn a_claim_behind_the_last_lane_begins_again_at_the_first() {
     let fixture = Fixture::new().await;
     let mut window = Window { jobs: 1, per_lane: 10_000, cursor: Uuid::max() };

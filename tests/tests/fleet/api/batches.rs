@@ -26,7 +26,8 @@ async fn a_batch_is_enqueued_together_or_not_at_all() {
         ensure!(answer.status == 200, "{answer:?}");
         let jobs = answer.body.as_array().unwrap();
         ensure!(jobs.len() == 3 && jobs.iter().all(|job| job["state"] == "done"), "{answer:?}");
-        let titles: Vec<&str> = jobs.iter().map(|job| job["args"]["title"].as_str().unwrap()).collect();
+        let titles: Vec<&str> =
+            jobs.iter().map(|job| job["args"]["title"].as_str().unwrap()).collect();
         ensure!(titles == ["One", "Two", "Three"], "{titles:?}");
         let mut broken = batch.clone();
         broken[1]["args"]["colour"] = json!("red");

@@ -99,12 +99,20 @@ async fn another_organizations_rows_are_not_there() {
         let version = owner.write("Ours").await?;
         let planned = owner.plan("Ours too", &owner.account, in_ms(60_000)).await?;
         let own_version = thief.write("Theirs").await?;
-        let mixed = with(plan(&thief, &own_version), "platformConnectionId", json!(owner.account.connection));
+        let mixed = with(
+            plan(&thief, &own_version),
+            "platformConnectionId",
+            json!(owner.account.connection),
+        );
         let cases: Vec<(&str, Value, &str)> = vec![
             ("schedule.create", plan(&thief, &version), "args.contentVersionId"),
             ("schedule.create", mixed, "args.platformConnectionId"),
             ("schedule.cancel", json!({ "scheduleId": planned.id }), "args.scheduleId"),
-            ("connection.disconnect", json!({ "connectionId": owner.account.connection }), "args.connectionId"),
+            (
+                "connection.disconnect",
+                json!({ "connectionId": owner.account.connection }),
+                "args.connectionId",
+            ),
             ("key.revoke", json!({ "keyId": owner.key_id }), "args.keyId"),
         ];
         for (kind, args, field) in cases {
@@ -125,7 +133,8 @@ async fn another_organizations_rows_are_not_there() {
         }
         for list in ["/v1/schedules", "/v1/jobs", "/v1/events", "/v1/connections", "/v1/keys"] {
             let seen = thief.api.items(list).await?;
-            let strange = seen.iter().find(|row| row["organizationId"] == owner.organization.as_str());
+            let strange =
+                seen.iter().find(|row| row["organizationId"] == owner.organization.as_str());
             ensure!(strange.is_none(), "{list}: {strange:?}");
         }
         Ok(())

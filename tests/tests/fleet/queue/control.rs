@@ -54,7 +54,8 @@ async fn paused_job(api: &Api) -> Result<String> {
     let args = json!({ "title": "Paused", "versions": [version] });
     let id = api.enqueue("content.create", args).await?;
     let is_paused = |job: &Value| job["waiting"]["code"] == "paused";
-    wait::until_right("the job is paused", PATIENCE, async || api.job(&id).await, is_paused).await?;
+    wait::until_right("the job is paused", PATIENCE, async || api.job(&id).await, is_paused)
+        .await?;
     Ok(id)
 }
 
@@ -96,7 +97,8 @@ async fn a_paused_account_publishes_nothing_until_it_is_resumed() {
     shared(async |fleet| {
         let tenant = Tenant::new(fleet).await?;
         let other = tenant.another_account().await?;
-        let account = json!({ "platformConnectionId": tenant.account.connection, "reason": "Quiet." });
+        let account =
+            json!({ "platformConnectionId": tenant.account.connection, "reason": "Quiet." });
         tenant.api.done("queue.pause", account).await?;
         let at = in_ms(1_500);
         let waits = tenant.plan("Waits", &tenant.account, at).await?;

@@ -40,9 +40,9 @@ async fn a_job_of_an_unknown_kind_or_version_is_parked_with_an_alert() {
         worker.line("parked").await?;
         let metrics = worker.address("admin.listening").await?;
         let metrics = reqwest::get(format!("http://{metrics}/metrics")).await?.text().await?;
-        let counted = metrics.lines().any(|line| {
-            line.starts_with("queue_parked_total") && line.contains("unknown_kind")
-        });
+        let counted = metrics
+            .lines()
+            .any(|line| line.starts_with("queue_parked_total") && line.contains("unknown_kind"));
         ensure!(counted, "{metrics}");
         Ok(())
     })
