@@ -56,7 +56,7 @@ impl Claimer {
             };
             let sleep = match self.claim(&mut cursor, free).await {
                 // There may be more: lanes share a claim evenly, whatever each has waiting.
-                Ok(claimed) if claimed > 0 => continue,
+                Ok(met) if met > 0 => continue,
                 Ok(_) => self.until_due().await,
                 Err(error) => {
                     tracing::warn!(queue = %self.queue, %error, cause = ?std::error::Error::source(&error), "cannot claim");
@@ -74,7 +74,7 @@ impl Claimer {
         }
     }
 
-    /// Claims into the free slots; says how many jobs there were.
+    /// Claims into the free slots; says how many jobs it met, claimed or moved out of the way.
     async fn claim(
         &mut self,
         cursor: &mut Uuid,
@@ -87,13 +87,13 @@ impl Claimer {
             per_lane: self.share.of_one(self.queue),
             cursor: *cursor,
         };
-        let jobs = ledger::claim(&self.store, self.queue, worker, &mut window).await?;
+        let claims = ledger::claim(&self.store, self.queue, worker, &mut window).await?;
         *cursor = window.cursor;
-        let claimed = jobs.len();
-        for (job, slot) in jobs.into_iter().zip(free) {
+        let met = claims.jobs.len() + claims.parked;
+        for (job, slot) in claims.jobs.into_iter().zip(free) {
             self.deliver(job, slot, worker);
         }
-        Ok(claimed)
+        Ok(met)
     }
 
     fn deliver(&self, job: ClaimedJob, slot: OwnedSemaphorePermit, worker: jobs::WorkerId) {

@@ -46,7 +46,8 @@ async fn main() -> anyhow::Result<()> {
         let mut finishes = Timing::new(&format!("finish, group of {window}"));
         let mut at = Window { jobs: window, per_lane: 1000, cursor: Uuid::nil() };
         for _ in 0..60 {
-            let jobs = claims.time(ledger::claim(&store, Queue::Publish, worker, &mut at)).await?;
+            let jobs =
+                claims.time(ledger::claim(&store, Queue::Publish, worker, &mut at)).await?.jobs;
             claims.rows += jobs.len() as u64;
             let runs: Vec<_> = jobs
                 .iter()

@@ -46,6 +46,15 @@ pub struct ClaimedJob {
     pub trace_context: Option<String>,
 }
 
+/// What a claim did.
+#[derive(Clone, Debug, Default)]
+pub struct Claims {
+    /// The jobs that the worker has now.
+    pub jobs: Vec<ClaimedJob>,
+    /// Jobs met with a closed key, and moved to its opening.
+    pub parked: usize,
+}
+
 /// How much to claim, and where to go on.
 #[derive(Clone, Copy, Debug)]
 pub struct Window {
@@ -98,18 +107,20 @@ pub async fn claim(
     queue: Queue,
     worker: WorkerId,
     window: &mut Window,
-) -> Result<Vec<ClaimedJob>> {
+) -> Result<Claims> {
     let began_at = window.cursor;
-    let mut jobs = claim_from(store, queue, worker, window).await?;
+    let mut claims = claim_from(store, queue, worker, window).await?;
     let wanted = usize::try_from(window.jobs).unwrap_or_default();
     // The lanes before the cursor come next, also when there was none behind it.
-    if jobs.len() < wanted && !began_at.is_nil() {
-        let rest = i32::try_from(wanted - jobs.len()).unwrap_or_default();
+    if claims.jobs.len() < wanted && !began_at.is_nil() {
+        let rest = i32::try_from(wanted - claims.jobs.len()).unwrap_or_default();
         let mut start = Window { jobs: rest, cursor: Uuid::nil(), ..*window };
-        jobs.extend(claim_from(store, queue, worker, &mut start).await?);
+        let more = claim_from(store, queue, worker, &mut start).await?;
+        claims.jobs.extend(more.jobs);
+        claims.parked += more.parked;
         window.cursor = start.cursor;
     }
-    Ok(jobs)
+    Ok(claims)
 }
 
 async fn claim_from(
@@ -117,7 +128,7 @@ async fn claim_from(
     queue: Queue,
     worker: WorkerId,
     window: &mut Window,
-) -> Result<Vec<ClaimedJob>> {
+) -> Result<Claims> {
     let mut tx = store.begin().await?;
     let rows = sqlx::query_file!(
         "src/ledger/claim.sql",
@@ -135,7 +146,8 @@ async fn claim_from(
         .map(|row| row.lane)
         .max()
         .map_or(Uuid::nil(), |last| Uuid::from_u128(last.as_u128().wrapping_add(1)));
-    Ok(rows
+    let met = rows.len();
+    let jobs: Vec<ClaimedJob> = rows
         .into_iter()
         .filter(|row| row.state == "running")
         .map(|row| ClaimedJob {
@@ -155,5 +167,6 @@ async fn claim_from(
             cancel_requested: row.cancel_requested,
             trace_context: row.trace_context,
         })
-        .collect())
+        .collect();
+    Ok(Claims { parked: met - jobs.len(), jobs })
 }

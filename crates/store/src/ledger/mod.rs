@@ -17,7 +17,7 @@ mod rescue;
 mod workers;
 
 pub use cancel::{Cancelled, cancel, cancel_requests};
-pub use claim::{ClaimedJob, Window, claim, next_due, promote};
+pub use claim::{ClaimedJob, Claims, Window, claim, next_due, promote};
 pub use enqueue::{Enqueued, enqueue};
 pub use finish::{Ended, Finish, finish, hand_back, progress};
 pub use pause::{Paused, close_key, closed, pause, pauses, reopen_key, resume};

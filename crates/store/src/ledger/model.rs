@@ -188,7 +188,7 @@ async fn a_claim_behind_the_last_lane_begins_again_at_the_first() {
     let fixture = Fixture::new().await;
     let mut window = Window { jobs: 1, per_lane: 10_000, cursor: Uuid::max() };
     let claimed = claim(&fixture.scratch.store, Queue::Publish, fixture.worker, &mut window).await;
-    assert_eq!(claimed.unwrap().len(), 1);
+    assert_eq!(claimed.unwrap().jobs.len(), 1);
     fixture.scratch.drop().await;
 }
 
@@ -212,7 +212,7 @@ async fn claiming_takes_what_is_ready_and_moves_what_is_closed_out_of_the_way() 
         let worker = fixture.worker;
         let jobs =
             claim(&fixture.scratch.store, Queue::Publish, worker, &mut window).await.unwrap();
-        taken += jobs.len();
+        taken += jobs.jobs.len();
     }
     let claimable =
         fixture.before.iter().filter(|r| r.job.state == State::Ready && r.key == "open").count();
