@@ -37,7 +37,7 @@ impl FromRequest<App> for Json {
             Err(_) => {
                 let longest = app.request_timeout.as_millis();
                 let detail = format!("the body did not arrive within {longest} ms");
-                return Err(Problem::own("slow_request", detail));
+                return Err(Problem::own("slow_request", detail).with_body_unread());
             }
         };
         let value: Value = serde_json::from_slice(&bytes)
@@ -113,7 +113,8 @@ fn unread(error: &axum::Error, limit: usize) -> Problem {
     let mut cause = error.source();
     while let Some(inner) = cause {
         if inner.to_string() == "length limit exceeded" {
-            return Problem::own("too_large", format!("expected at most {limit} bytes"));
+            return Problem::own("too_large", format!("expected at most {limit} bytes"))
+                .with_body_unread();
         }
         cause = inner.source();
     }

@@ -130,6 +130,12 @@ impl Problem {
         self
     }
 
+    /// The same problem, found before the whole body was read: the connection ends with it, so that
+    /// the caller does not use it again.
+    pub(crate) fn with_body_unread(self) -> Self {
+        self.with_header(header::CONNECTION, HeaderValue::from_static("close"))
+    }
+
     /// Something we need does not answer: come back in one to five seconds, not all at once.
     pub(crate) fn unavailable() -> Self {
         let seconds: u16 = rand::random_range(1..=5);

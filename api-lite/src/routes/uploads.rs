@@ -170,7 +170,7 @@ async fn put(
     let declared =
         request.headers().get(CONTENT_LENGTH).and_then(|v| v.to_str().ok()?.parse().ok());
     if declared.is_some_and(|size: u64| size > app.max_upload_bytes) {
-        return Err(too_large(&app));
+        return Err(too_large(&app).with_body_unread());
     }
     let key = Key::upload(organization.0, file_id.0);
     if app.media.head(&key).await?.is_some() {
@@ -181,7 +181,7 @@ async fn put(
     let late = Arc::clone(&arriving.late);
     let slow = |problem: Problem| {
         if late.load(Ordering::Acquire) {
-            Problem::own("slow_request", "the bytes stopped to arrive")
+            Problem::own("slow_request", "the bytes stopped to arrive").with_body_unread()
         } else {
             problem
         }

@@ -14,6 +14,7 @@ use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use platforms::{ErrorClass, Platform};
 use secrecy::SecretString;
+use std::time::Instant;
 
 /// What a call needs to act for one account.
 #[derive(Clone, Debug)]
@@ -187,9 +188,15 @@ pub trait Connector: Send + Sync {
     /// [`Error::Refused`] when the file is not accepted, [`Error::Unavailable`] to try again.
     async fn prepare(&self, access: &Access, upload: Upload) -> Result<Called<Uploaded>, Error>;
 
-    /// Publishes. One write, never repeated here. `closed` is set when the answer's headers said
-    /// that the account's budget for this call is used up.
-    async fn commit(&self, access: &Access, draft: &Draft) -> (Commit, Option<Closed>);
+    /// Publishes. One write, never repeated here, and not begun after `send_before`: that is looked
+    /// at when the connection stands, immediately before the first byte. `closed` is set when the
+    /// answer's headers said that the account's budget for this call is used up.
+    async fn commit(
+        &self,
+        access: &Access,
+        draft: &Draft,
+        send_before: Instant,
+    ) -> (Commit, Option<Closed>);
 
     /// The account's posts made at or after `since`, newest first, from `page` on.
     ///

@@ -6,10 +6,12 @@
 //! Source: `x/openapi.trimmed.json` (v2.167) and section 3 of `PLATFORMS.md` of the contracts,
 //! read 2026-11-22.
 //!
-//! **Invariant:** [`X::commit`] sends one request on a connection of its own, or none.
+//! **Invariant:** [`X::commit`] sends one request on a connection of its own, or none; and none
+//! after its time.
 
 mod answer;
 mod found;
+mod in_time;
 mod same;
 mod upload;
 
@@ -20,7 +22,7 @@ use platforms::{ErrorClass, Platform};
 use reqwest::{Client, ClientBuilder, Method, RequestBuilder, redirect, retry};
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Value, json};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use url::Url;
 
 use crate::{
@@ -83,7 +85,11 @@ impl X {
                 .referer(false);
             if is_loopback(&base_url) { builder.no_proxy() } else { builder }
         };
-        let once = builder().http1_only().pool_max_idle_per_host(0).retry(retry::never());
+        let once = builder()
+            .http1_only()
+            .pool_max_idle_per_host(0)
+            .retry(retry::never())
+            .connector_layer(in_time::InTime);
         Ok(X {
             client: builder().build().map_err(SetupError::Client)?,
             once: once.build().map_err(SetupError::Client)?,
@@ -155,14 +161,20 @@ impl Connector for X {
         upload::upload(self, access, upload).await
     }
 
-    async fn commit(&self, access: &Access, draft: &Draft) -> (Commit, Option<Closed>) {
+    async fn commit(
+        &self,
+        access: &Access,
+        draft: &Draft,
+        send_before: Instant,
+    ) -> (Commit, Option<Closed>) {
         let mut body = json!({ "text": draft.text });
         if !draft.media_ids.is_empty() {
             body["media"] = json!({ "media_ids": draft.media_ids });
         }
         let budget = Budget::of_account(Endpoint::CreatePost, access);
         let request = self.request(&self.once, Endpoint::CreatePost, "", &access.token);
-        match answer::send(request.json(&body), &budget).await {
+        let call = answer::send(request.json(&body), &budget);
+        match in_time::send_before(send_before, call).await {
             Err(Failed::NotSent(reason)) => (Commit::NotSent { reason }, None),
             Err(Failed::Lost(reason)) => (Commit::Unknown { reason }, None),
             Ok(answer) => outcome(&answer, &budget),

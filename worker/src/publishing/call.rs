@@ -1,8 +1,8 @@
 //! The one write, shielded: it is neither cut short by a deploy nor by a lost lease, and what the
 //! network answers is recorded on the intent whoever has the job by then.
 //!
-//! The one risk that remains is a stop of this process between the last look at its clock and the
-//! first byte of the request, while the intent's time runs out.
+//! The one risk that remains is a stop of this process between the connector's last look at its
+//! clock, when the connection stands, and the first byte of the request.
 //!
 //! **Invariant:** [`send`] makes at most one call, and none after the intent's `send_before`.
 
@@ -52,13 +52,13 @@ pub(super) enum Sent {
 pub(super) async fn send(fleet: Arc<Fleet>, call: Call, stop: Stop) -> Sent {
     let settings = fleet.publishing;
     let answer_before = call.noted + settings.send_window + settings.request_timeout;
+    let send_before = call.noted + settings.send_window;
     let committing = async {
-        let elapsed = call.noted.elapsed();
-        if elapsed >= settings.send_window {
+        if Instant::now() >= send_before {
             return Sent::TooLate;
         }
-        let (commit, closed) =
-            fleet.connector(call.platform).commit(&call.access, &call.draft).await;
+        let connector = fleet.connector(call.platform);
+        let (commit, closed) = connector.commit(&call.access, &call.draft, send_before).await;
         Sent::Answered { commit, closed }
     };
     let sent =

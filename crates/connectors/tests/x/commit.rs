@@ -6,12 +6,12 @@ use chrono::{DateTime, TimeDelta, Utc};
 use connectors::{Commit, Connector, Draft, Refusal, X};
 use platforms::ErrorClass;
 use serde_json::json;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::net::TcpListener;
 use url::Url;
 
 use crate::server::{Reply, Server, problem};
-use crate::{TOKEN, access, created, draft, one_commit, x};
+use crate::{TOKEN, access, created, draft, in_time, one_commit, x};
 
 /// A connector that soon gives up waiting.
 fn hasty(url: &Url) -> X {
@@ -32,7 +32,7 @@ async fn refused(reply: Reply) -> Refusal {
 async fn a_post_is_published_with_its_media() {
     let server = Server::start([created()]).await;
     let draft = Draft { text: "Hello".to_owned(), media_ids: vec!["71".to_owned()] };
-    let (commit, closed) = x(&server.url).commit(&access(), &draft).await;
+    let (commit, closed) = x(&server.url).commit(&access(), &draft, in_time()).await;
     let Commit::Published(posted) = commit else { panic!("not published: {commit:?}") };
     assert_eq!(posted.id, "1346889436626259968");
     assert_eq!(posted.url, "https://x.com/i/web/status/1346889436626259968");
@@ -47,7 +47,7 @@ async fn no_two_commits_share_a_connection() {
     let server = Server::start([created(), created()]).await;
     let x = x(&server.url);
     for _ in 0..2 {
-        let (commit, _) = x.commit(&access(), &draft("Hello")).await;
+        let (commit, _) = x.commit(&access(), &draft("Hello"), in_time()).await;
         assert!(matches!(commit, Commit::Published(_)), "{commit:?}");
     }
     let connections: Vec<usize> = server.finish().iter().map(|asked| asked.connection).collect();
@@ -59,7 +59,7 @@ async fn without_a_connection_nothing_was_sent() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = Url::parse(&format!("http://{}", listener.local_addr().unwrap())).unwrap();
     drop(listener);
-    let (commit, _) = x(&url).commit(&access(), &draft("Hello")).await;
+    let (commit, _) = x(&url).commit(&access(), &draft("Hello"), in_time()).await;
     assert!(matches!(commit, Commit::NotSent { .. }), "{commit:?}");
 }
 
@@ -68,7 +68,7 @@ async fn without_tls_nothing_was_sent() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = Url::parse(&format!("https://{}", listener.local_addr().unwrap())).unwrap();
     let closing = tokio::spawn(async move { listener.accept().await.map(drop) });
-    let (commit, _) = x(&url).commit(&access(), &draft("Hello")).await;
+    let (commit, _) = x(&url).commit(&access(), &draft("Hello"), in_time()).await;
     assert!(matches!(commit, Commit::NotSent { .. }), "{commit:?}");
     closing.await.unwrap().unwrap();
 }
@@ -102,7 +102,7 @@ async fn whatever_leaves_the_outcome_open_is_unknown() {
 #[tokio::test]
 async fn silence_is_unknown() {
     let server = Server::start([Reply::Hang]).await;
-    let (commit, _) = hasty(&server.url).commit(&access(), &draft("Hello")).await;
+    let (commit, _) = hasty(&server.url).commit(&access(), &draft("Hello"), in_time()).await;
     assert!(matches!(commit, Commit::Unknown { .. }), "{commit:?}");
     assert_eq!(server.connections(), 1);
     server.finish();
@@ -193,4 +193,13 @@ async fn the_last_call_of_a_window_closes_its_key() {
     assert_eq!(closed.unwrap().until, until);
     let (_, closed, _) = one_commit(created().header("x-rate-limit-remaining", 1)).await;
     assert_eq!(closed, None);
+}
+
+#[tokio::test]
+async fn a_call_whose_time_has_run_out_while_it_connected_is_not_sent() {
+    let server = Server::start([]).await;
+    let (commit, _) = x(&server.url).commit(&access(), &draft("Hello"), Instant::now()).await;
+    let Commit::NotSent { reason } = commit else { panic!("{commit:?}") };
+    assert!(reason.contains("time to be sent had run out"), "{reason}");
+    assert!(server.finish().is_empty(), "not a byte of it arrived");
 }

@@ -19,7 +19,7 @@ use serde_json::json;
 use server::{Asked, Reply, Server, problem};
 use std::io::Write;
 use std::sync::{Arc, LazyLock, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use url::Url;
 
 const TOKEN: &str = "token-that-nobody-may-see";
@@ -46,9 +46,14 @@ fn created() -> Reply {
 }
 
 /// Makes one commit against one reply.
+/// A moment that no test comes near.
+fn in_time() -> Instant {
+    Instant::now() + Duration::from_secs(600)
+}
+
 async fn one_commit(reply: Reply) -> (Commit, Option<connectors::Closed>, Vec<Asked>) {
     let server = Server::start([reply]).await;
-    let (commit, closed) = x(&server.url).commit(&access(), &draft("Hello")).await;
+    let (commit, closed) = x(&server.url).commit(&access(), &draft("Hello"), in_time()).await;
     assert_eq!(server.connections(), 1, "one connection, whatever happens");
     (commit, closed, server.finish())
 }

@@ -31,7 +31,9 @@ async fn what_is_no_proper_request_gets_problem_details() {
         let answer = api.send(request.body("{}")).await?;
         is_problem(&answer, 415, "unsupported_media_type", "")?;
         let huge = format!("{{\"kind\": \"{}\"}}", "a".repeat(2 << 20));
-        is_problem(&send(&huge).await?, 413, "too_large", "")?;
+        let answer = send(&huge).await?;
+        is_problem(&answer, 413, "too_large", "")?;
+        ensure!(answer.header("connection") == "close", "the rest was not read: {answer:?}");
         is_problem(&api.get("/v2/jobs").await?, 404, "unknown_route", "")?;
         is_problem(&api.get("/v1/nonsense").await?, 404, "unknown_route", "")?;
         let answer = api.send(api.request(Method::DELETE, "/v1/jobs")).await?;
