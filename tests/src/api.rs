@@ -199,6 +199,28 @@ impl Api {
         Ok(answer.body)
     }
 
+    /// Enqueues several jobs of one kind in one request, waits for their ends and answers their
+    /// results.
+    ///
+    /// # Errors
+    /// As for [`Api::done`].
+    pub async fn all_done(&self, kind: &str, args: Vec<Value>) -> Result<Vec<Value>> {
+        let batch: Vec<Value> =
+            args.into_iter().map(|args| json!({ "kind": kind, "args": args })).collect();
+        let request = self.request(Method::POST, "/v1/jobs").json(&batch);
+        let request = request.header("prefer", format!("wait={WAIT_SECS}"));
+        let answer = accept(kind.to_owned(), self.send(request).await?)?;
+        let mut results = Vec::new();
+        for job in answer.body.as_array().into_iter().flatten() {
+            let mut job = self.job_ended(&text(job, "id")?, PATIENCE).await?;
+            if job["state"] != "done" {
+                bail!("{kind} is not done: {job}");
+            }
+            results.push(job["result"].take());
+        }
+        Ok(results)
+    }
+
     /// A job.
     ///
     /// # Errors

@@ -53,12 +53,17 @@ async fn main() -> ExitCode {
 
 async fn work(config: WorkerConfig, telemetry: boot::Telemetry) -> anyhow::Result<()> {
     let shutdown = boot::shutdown::on_signal().context("cannot listen for signals")?;
-    let store =
-        Store::new(config.database_url.expose_secret(), Login::Worker, config.database_pool_size)?;
-    let admin = serve_admin(&config, &store, &telemetry, shutdown.clone()).await?;
+    let url = config.database_url.expose_secret();
+    let store = Store::new(url, Login::Worker, config.database_pool_size)?;
+    let lease_store = Store::new(url, Login::Worker, 1)?;
+    // Metrics stay readable while the worker hands over.
+    let drained = CancellationToken::new();
+    let admin = serve_admin(&config, &store, &telemetry, drained.clone()).await?;
     tokio::select! {
         () = shutdown.cancelled() => return Ok(()),
-        verified = store.verify_when_up() => verified.context("the database refuses this worker")?,
+        verified = futures::future::try_join(store.verify_when_up(), lease_store.verify_when_up()) => {
+            verified.context("the database refuses this worker")?;
+        }
     }
     let bell = match &config.redis {
         Some(redis) => Bell::connect(Some(redis.url.expose_secret()), &redis.prefix)?,
@@ -69,6 +74,7 @@ async fn work(config: WorkerConfig, telemetry: boot::Telemetry) -> anyhow::Resul
     let settings = settings(&config)?;
     queue::run(
         store,
+        lease_store,
         bell,
         settings,
         Arc::new(Dispatch { fleet, shielded: shielded.clone() }),
@@ -76,6 +82,7 @@ async fn work(config: WorkerConfig, telemetry: boot::Telemetry) -> anyhow::Resul
         shutdown.clone(),
     )
     .await?;
+    drained.cancel();
     let _ = admin.await;
     Ok(())
 }

@@ -50,13 +50,15 @@ pub enum Error {
 /// Runs the queues until `shutdown`, then hands over: nothing more is claimed, what waits for a
 /// slot goes back, running handlers are told to stop, and what they shielded may finish.
 ///
-/// `shielded` counts the tasks that outlive their handlers.
+/// `lease_store` is for the lease alone, with a connection of its own: however busy the handlers
+/// keep `store`, the lease is renewed. `shielded` counts the tasks that outlive their handlers.
 ///
 /// # Errors
 /// [`Error::Store`] when the worker cannot be registered for good; [`Error::Worker`] when a queue's
 /// worker ends by itself.
 pub async fn run<H: Handler>(
     store: Store,
+    lease_store: Store,
     bell: Bell,
     settings: Settings,
     handler: Arc<H>,
@@ -81,7 +83,7 @@ pub async fn run<H: Handler>(
         finished,
     ));
     let keeper = tokio::spawn(keeper::keep(
-        store.clone(),
+        lease_store,
         bell.clone(),
         lease.clone(),
         share.clone(),

@@ -238,6 +238,16 @@ impl Fleet {
         Ok(worker)
     }
 
+    /// Starts one more scheduler, and waits until it works.
+    ///
+    /// # Errors
+    /// When it does not.
+    pub async fn start_scheduler(&self) -> Result<Arc<Process>> {
+        let scheduler = self.spawn_scheduler()?;
+        scheduler.line("scheduler.started").await?;
+        Ok(scheduler)
+    }
+
     /// Every worker that was started, in this order.
     pub fn workers(&self) -> Vec<Arc<Process>> {
         self.workers.lock().unwrap_or_else(PoisonError::into_inner).clone()

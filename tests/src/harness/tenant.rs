@@ -140,9 +140,7 @@ impl Tenant {
     /// # Errors
     /// When the fleet refuses.
     pub async fn write(&self, text: &str) -> Result<String> {
-        let version = json!({ "platform": "TWITTER", "text": text });
-        let content = json!({ "title": "News", "versions": [version] });
-        let made = self.api.done("content.create", content).await?;
+        let made = self.api.done("content.create", content_of(text)).await?;
         let id = made["contentVersionIds"][0].as_str().map(str::to_owned);
         id.context("no content version")
     }
@@ -168,30 +166,49 @@ impl Tenant {
         self.api.done("schedule.create", plan_of(version, &self.account, at)).await
     }
 
-    /// Writes a text and schedules it for the account.
+    /// Writes a text and schedules it for the account, so many milliseconds from then.
     ///
     /// # Errors
     /// When the fleet refuses.
-    pub async fn plan(&self, about: &str, on: &Account, at: DateTime<Utc>) -> Result<Planned> {
-        let written = self.text(about);
-        let version = self.write(&written).await?;
-        self.plan_version(&version, written, on, at).await
+    pub async fn plan(&self, about: &str, on: &Account, ms: i64) -> Result<Planned> {
+        let mut planned = self.plan_together(&[(about, on, 0)], ms).await?;
+        planned.pop().context("one was planned")
     }
 
-    /// Schedules a version that was written before.
+    /// Writes texts and schedules them for their accounts, all counted from one moment, which is so
+    /// many milliseconds after the last one was written; each with milliseconds of its own on top.
     ///
     /// # Errors
     /// When the fleet refuses.
-    pub async fn plan_version(
+    pub async fn plan_together(
         &self,
-        version: &str,
-        written: String,
-        on: &Account,
-        at: DateTime<Utc>,
-    ) -> Result<Planned> {
-        let made = self.api.done("schedule.create", plan_of(version, on, at)).await?;
-        let username = on.username.clone();
-        Ok(Planned { id: text(&made, "scheduleId")?, at, text: written, username })
+        posts: &[(&str, &Account, i64)],
+        ms: i64,
+    ) -> Result<Vec<Planned>> {
+        let texts: Vec<String> = posts.iter().map(|(about, ..)| self.text(about)).collect();
+        let written: Vec<Value> = texts.iter().map(|text| content_of(text)).collect();
+        let written = self.api.all_done("content.create", written).await?;
+        let moment = in_ms(ms);
+        let moments = posts.iter().map(|(.., more)| moment + TimeDelta::milliseconds(*more));
+        let mut planned: Vec<Planned> = moments
+            .zip(texts)
+            .zip(posts)
+            .map(|((at, text), (_, on, _))| Planned {
+                id: String::new(),
+                at,
+                text,
+                username: on.username.clone(),
+            })
+            .collect();
+        let plans = written.iter().zip(posts).zip(&planned).map(|((made, (_, on, _)), planned)| {
+            let version = made["contentVersionIds"][0].as_str().unwrap_or_default();
+            plan_of(version, on, planned.at)
+        });
+        let made = self.api.all_done("schedule.create", plans.collect()).await?;
+        for (planned, made) in planned.iter_mut().zip(&made) {
+            planned.id = text(made, "scheduleId")?;
+        }
+        Ok(planned)
     }
 
     /// Sets a trap for the call that publishes on the account.
@@ -241,6 +258,11 @@ pub fn in_ms(ms: i64) -> DateTime<Utc> {
     let at = Utc::now() + TimeDelta::milliseconds(ms + 1);
     let whole = at.nanosecond() / 1_000_000 * 1_000_000;
     at.with_nanosecond(whole).unwrap_or(at)
+}
+
+fn content_of(text: &str) -> Value {
+    let version = json!({ "platform": "TWITTER", "text": text });
+    json!({ "title": "News", "versions": [version] })
 }
 
 fn plan_of(version: &str, on: &Account, at: DateTime<Utc>) -> Value {

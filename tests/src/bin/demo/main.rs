@@ -86,6 +86,7 @@ async fn play(options: &Options, teller: &Teller) -> Result<bool> {
 
     teller.act("An operator creates an organization and its key");
     let mut stage = Stage::open(options, teller).await?;
+    processes::no_strangers(&stage).await?;
 
     teller.act("Accounts at X are brought in, and posts are written");
     stage.write_posts(teller).await?;

@@ -5,6 +5,7 @@
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
+use chrono::{DateTime, TimeDelta, Utc};
 use fleet_tests::wait;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -17,6 +18,26 @@ use crate::trouble::{KILLED, STOPPED, Trouble};
 
 /// How long the network may take to meet the call, and the fleet to notice a death.
 const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Checks that nobody else works on this fleet's jobs, such as what is left of an earlier demo: it
+/// would call another network.
+pub(crate) async fn no_strangers(stage: &Stage) -> Result<()> {
+    let workers = stage.operator.items("/v1/workers").await?;
+    for worker in workers {
+        let is_gone = !worker["lostAt"].is_null() || !worker["stoppedAt"].is_null();
+        let seen: DateTime<Utc> = worker["seenAt"].as_str().unwrap_or_default().parse()?;
+        if is_gone || Utc::now() - seen > LONGEST_SILENCE {
+            continue;
+        }
+        let pid = worker["pid"].as_i64().and_then(|pid| i32::try_from(pid).ok());
+        let pid = Pid::from_raw(pid.context("a process id")?);
+        name_of(stage, pid).context("is an earlier demo still running?")?;
+    }
+    Ok(())
+}
+
+/// A worker that has been silent for so long is dead, or as good as dead.
+const LONGEST_SILENCE: TimeDelta = TimeDelta::seconds(10);
 
 /// A worker process of this fleet.
 struct Worker {

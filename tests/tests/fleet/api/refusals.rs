@@ -3,7 +3,8 @@
 use anyhow::{Context, Result, ensure};
 use chrono::{TimeDelta, Utc};
 use fleet_tests::api::{Answer, Ask};
-use fleet_tests::harness::{Fleet, Tenant, in_ms, shared};
+use fleet_tests::harness::{Fleet, Tenant, shared};
+use fleet_tests::picture;
 use serde_json::{Value, json};
 
 use super::is_problem;
@@ -97,8 +98,11 @@ async fn another_organizations_rows_are_not_there() {
     shared(async |fleet| {
         let (owner, thief) = (Tenant::new(fleet).await?, Tenant::new(fleet).await?);
         let version = owner.write("Ours").await?;
-        let planned = owner.plan("Ours too", &owner.account, in_ms(60_000)).await?;
+        let planned = owner.plan("Ours too", &owner.account, 60_000).await?;
         let own_version = thief.write("Theirs").await?;
+        let file = owner.api.upload("a.png", "image/png", picture::png()).await?;
+        let attach =
+            json!({ "contentVersionId": own_version, "fileId": file, "filename": "a.png" });
         let mixed = with(
             plan(&thief, &own_version),
             "platformConnectionId",
@@ -114,6 +118,7 @@ async fn another_organizations_rows_are_not_there() {
                 "args.connectionId",
             ),
             ("key.revoke", json!({ "keyId": owner.key_id }), "args.keyId"),
+            ("media.attach", attach, "args.fileId"),
         ];
         for (kind, args, field) in cases {
             let answer = thief.api.ask(&Ask::new(kind, args).wait(10)).await?;

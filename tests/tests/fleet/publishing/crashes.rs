@@ -1,7 +1,7 @@
 //! Workers that die, or sleep past their lease, in the middle of a call.
 
 use anyhow::ensure;
-use fleet_tests::harness::{Setup, Tenant, in_ms, on};
+use fleet_tests::harness::{Setup, Tenant, on};
 use fleet_tests::wait::{self, PATIENCE};
 use simulator::{Action, Outcome, When};
 
@@ -12,7 +12,7 @@ async fn a_worker_killed_between_call_and_record_publishes_nothing_twice() {
     on(Setup::default(), async |fleet| {
         let tenant = Tenant::new(fleet).await?;
         tenant.trap(&tenant.account, Action::hold("call", When::After)).await?;
-        let planned = tenant.plan("Killed", &tenant.account, in_ms(1_000)).await?;
+        let planned = tenant.plan("Killed", &tenant.account, 1_000).await?;
         tenant.network.wait_hold("call", PATIENCE).await?;
         let job = fleet.job_of("post.publish", &planned.id).await?;
         let id = job["id"].as_str().unwrap();
@@ -33,7 +33,7 @@ async fn a_worker_killed_before_the_network_acted_publishes_after_a_look() {
     on(Setup::default(), async |fleet| {
         let tenant = Tenant::new(fleet).await?;
         tenant.trap(&tenant.account, Action::hold("call", When::Before)).await?;
-        let planned = tenant.plan("Killed early", &tenant.account, in_ms(1_000)).await?;
+        let planned = tenant.plan("Killed early", &tenant.account, 1_000).await?;
         tenant.network.wait_hold("call", PATIENCE).await?;
         let job = fleet.job_of("post.publish", &planned.id).await?;
         fleet.worker_of(job["id"].as_str().unwrap()).await?.kill().await?;
@@ -49,7 +49,7 @@ async fn a_worker_that_wakes_up_after_its_lease_changes_nothing_that_is_not_its_
     on(Setup::default(), async |fleet| {
         let tenant = Tenant::new(fleet).await?;
         tenant.trap(&tenant.account, Action::hold("call", When::After)).await?;
-        let planned = tenant.plan("Asleep", &tenant.account, in_ms(1_000)).await?;
+        let planned = tenant.plan("Asleep", &tenant.account, 1_000).await?;
         tenant.network.wait_hold("call", PATIENCE).await?;
         let job = fleet.job_of("post.publish", &planned.id).await?;
         let id = job["id"].as_str().unwrap();
@@ -66,7 +66,7 @@ async fn a_worker_that_wakes_up_after_its_lease_changes_nothing_that_is_not_its_
         tenant.published(&planned).await?;
         called(&tenant, &planned, 1).await?;
         // Whoever slept works on, as a new incarnation.
-        let next = tenant.plan("Awake", &tenant.account, in_ms(1_000)).await?;
+        let next = tenant.plan("Awake", &tenant.account, 1_000).await?;
         tenant.published(&next).await.map(drop)
     })
     .await;
@@ -80,7 +80,7 @@ async fn a_lookup_in_the_hands_of_a_dying_worker_is_done_by_another() {
         let look = Action::hold("look", When::Before);
         let rule = simulator::Rule::on("GET", "/2/users/*", look).user(&tenant.account.id);
         tenant.network.fault(rule).await?;
-        let planned = tenant.plan("Looked up", &tenant.account, in_ms(1_000)).await?;
+        let planned = tenant.plan("Looked up", &tenant.account, 1_000).await?;
         tenant.network.wait_hold("look", PATIENCE).await?;
         let job = fleet.job_of("post.reconcile", &planned.id).await?;
         fleet.worker_of(job["id"].as_str().unwrap()).await?.kill().await?;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use anyhow::{Result, ensure};
 use fleet_tests::api::refusal;
-use fleet_tests::harness::{Fleet, Planned, Tenant, in_ms, shared};
+use fleet_tests::harness::{Fleet, Planned, Tenant, shared};
 use fleet_tests::wait::{self, PATIENCE};
 use serde_json::json;
 use simulator::{Action, Rule};
@@ -17,10 +17,10 @@ const PERSON: &str = "anna@bakery.example";
 async fn unfindable(fleet: &Fleet, action: Action) -> Result<(Tenant, Planned)> {
     let tenant = Tenant::new(fleet).await?;
     tenant.trap(&tenant.account, action).await?;
-    // Not a fault of the moment: the account may not be read at all.
+    // Not a fault of the moment: the account may not be read at all, says the network this once.
     let closed = Rule::on("GET", "/2/users/*", Action::status(403)).user(&tenant.account.id);
-    tenant.network.fault(closed.forever()).await?;
-    let planned = tenant.plan("Unfindable", &tenant.account, in_ms(1_000)).await?;
+    tenant.network.fault(closed).await?;
+    let planned = tenant.plan("Unfindable", &tenant.account, 1_000).await?;
     wait::until("a person is asked", Duration::from_secs(60), async || {
         let path = "/v1/jobs?kind=post.reconcile&state=dead";
         Ok((!tenant.api.items(path).await?.is_empty()).then_some(()))
@@ -72,12 +72,53 @@ async fn a_person_says_that_it_shall_be_published_again() {
 async fn only_an_unconfirmed_schedule_is_resolved() {
     shared(async |fleet| {
         let tenant = Tenant::new(fleet).await?;
-        let planned = tenant.plan("Not yet", &tenant.account, in_ms(60_000)).await?;
+        let planned = tenant.plan("Not yet", &tenant.account, 60_000).await?;
         let args = json!({ "scheduleId": planned.id, "resolution": "publishAgain" });
         let refused = tenant.api.done("post.resolve", args).await.unwrap_err();
         let answer = refusal(&refused).unwrap();
         ensure!((answer.status, answer.code()) == (409, "conflict"), "{answer:?}");
         Ok(())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_look_up_that_was_given_up_is_tried_again_on_request() {
+    shared(async |fleet| {
+        let (tenant, planned) = unfindable(fleet, Action::DropAfter {}).await?;
+        let jobs = tenant.api.items("/v1/jobs?kind=post.reconcile&state=dead").await?;
+        tenant.api.done("job.retry", json!({ "jobId": jobs[0]["id"] })).await?;
+        tenant.published(&planned).await?;
+        called(&tenant, &planned, 1).await
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_refused_post_is_published_when_somebody_retries_its_job() {
+    shared(async |fleet| {
+        let tenant = Tenant::new(fleet).await?;
+        tenant.trap(&tenant.account, Action::status(400)).await?;
+        let planned = tenant.plan("Refused once", &tenant.account, 1_000).await?;
+        tenant.api.schedule_is(&planned.id, "failed", PATIENCE).await?;
+        let jobs = tenant.api.items("/v1/jobs?kind=post.publish&state=dead").await?;
+        tenant.api.done("job.retry", json!({ "jobId": jobs[0]["id"] })).await?;
+        tenant.published(&planned).await?;
+        called(&tenant, &planned, 2).await
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_schedule_whose_job_is_cancelled_is_cancelled() {
+    shared(async |fleet| {
+        let tenant = Tenant::new(fleet).await?;
+        let planned = tenant.plan("Called off", &tenant.account, 20_000).await?;
+        let job = fleet.job_of("post.publish", &planned.id).await?;
+        tenant.api.done_by(PERSON, "job.cancel", json!({ "jobId": job["id"] })).await?;
+        let schedule = tenant.api.schedule_is(&planned.id, "cancelled", PATIENCE).await?;
+        ensure!(schedule["statusReason"].as_str().unwrap().contains(PERSON), "{schedule}");
+        called(&tenant, &planned, 0).await
     })
     .await;
 }

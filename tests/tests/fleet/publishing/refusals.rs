@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use anyhow::ensure;
+use anyhow::{bail, ensure};
 use chrono::{DateTime, TimeDelta, Utc};
 use fleet_tests::api::refusal;
 use fleet_tests::harness::{Tenant, in_ms, shared};
@@ -19,23 +19,26 @@ async fn a_rate_limit_spends_no_attempt_and_other_accounts_go_on() {
         let other = tenant.another_account().await?;
         let reset_in_ms = 4_000;
         tenant.trap(&tenant.account, Action::RateLimited { reset_in_ms }).await?;
-        let at = in_ms(1_500);
-        let limited = tenant.plan("Limited", &tenant.account, at).await?;
-        let behind = tenant.plan("Behind it", &tenant.account, at + TimeDelta::seconds(1)).await?;
-        let free = tenant.plan("Free", &other, at + TimeDelta::seconds(1)).await?;
-        let freed = tenant.published(&free).await?;
-        let schedule = tenant.published(&limited).await?;
-        tenant.published(&behind).await?;
+        let three = [
+            ("Limited", &tenant.account, 0),
+            ("Behind it", &tenant.account, 1_000),
+            ("Free", &other, 1_000),
+        ];
+        let planned = tenant.plan_together(&three, 1_000).await?;
+        let [limited, behind, free] = &planned[..] else { bail!("three were planned") };
+        let freed = tenant.published(free).await?;
+        let schedule = tenant.published(limited).await?;
+        tenant.published(behind).await?;
         ensure!(schedule["retryCount"] == 0, "a 429 costs no attempt: {schedule}");
-        let opens = at + TimeDelta::milliseconds(i64::try_from(reset_in_ms)?);
-        for waited in [&limited, &behind] {
+        let opens = limited.at + TimeDelta::milliseconds(i64::try_from(reset_in_ms)?);
+        for waited in [limited, behind] {
             let post = tenant.posts(waited).await?.remove(0);
             ensure!(post.created_at >= opens, "{} is before {opens}", post.created_at);
         }
         let published_at: DateTime<Utc> = freed["publishedAt"].as_str().unwrap().parse()?;
         ensure!(published_at < opens, "the other account waited too: {freed}");
-        called(&tenant, &limited, 2).await?;
-        called(&tenant, &behind, 1).await
+        called(&tenant, limited, 2).await?;
+        called(&tenant, behind, 1).await
     })
     .await;
 }
@@ -54,7 +57,7 @@ async fn a_permanent_refusal_fails_with_the_networks_own_words() {
             act: false,
         };
         tenant.trap(&tenant.account, action).await?;
-        let planned = tenant.plan("Refused", &tenant.account, in_ms(1_000)).await?;
+        let planned = tenant.plan("Refused", &tenant.account, 1_000).await?;
         let schedule = tenant.api.schedule_is(&planned.id, "failed", PATIENCE).await?;
         let reason = schedule["statusReason"].as_str().unwrap();
         ensure!(reason.contains("This is not allowed here."), "{reason}");
@@ -73,7 +76,7 @@ async fn a_permanent_refusal_fails_with_the_networks_own_words() {
 async fn a_duplicate_is_no_proof_that_the_earlier_post_is_ours() {
     shared(async |fleet| {
         let tenant = Tenant::new(fleet).await?;
-        let first = tenant.plan("Said twice", &tenant.account, in_ms(1_000)).await?;
+        let first = tenant.plan("Said twice", &tenant.account, 1_000).await?;
         tenant.published(&first).await?;
         let version = tenant.write(&first.text).await?;
         let made = tenant.api.done(
@@ -101,7 +104,7 @@ async fn a_duplicate_is_no_proof_that_the_earlier_post_is_ours() {
 async fn what_is_scheduled_for_a_disconnected_account_waits_on_hold() {
     shared(async |fleet| {
         let tenant = Tenant::new(fleet).await?;
-        let planned = tenant.plan("Nobody home", &tenant.account, in_ms(1_500)).await?;
+        let planned = tenant.plan("Nobody home", &tenant.account, 1_500).await?;
         let args = json!({ "connectionId": tenant.account.connection });
         let told = tenant.api.done("connection.disconnect", args).await?;
         ensure!(told["schedulesOnHold"] == 1, "{told}");
@@ -120,7 +123,7 @@ async fn what_is_scheduled_for_a_disconnected_account_waits_on_hold() {
 async fn a_revoked_token_puts_the_post_on_hold_and_asks_to_reconnect() {
     shared(async |fleet| {
         let tenant = Tenant::new(fleet).await?;
-        let planned = tenant.plan("Revoked", &tenant.account, in_ms(1_500)).await?;
+        let planned = tenant.plan("Revoked", &tenant.account, 1_500).await?;
         tenant.network.revoke(&tenant.account.id).await?;
         let limit = Duration::from_secs(20);
         let schedule = tenant.api.schedule_is(&planned.id, "on_hold", limit).await?;

@@ -2,7 +2,7 @@
 //! there.
 
 use anyhow::{Result, ensure};
-use fleet_tests::harness::{Fleet, Setup, Tenant, in_ms, on, shared};
+use fleet_tests::harness::{Fleet, Setup, Tenant, on, shared};
 use simulator::{Action, Rule, SettingsPatch};
 
 use super::{called, outcomes};
@@ -11,7 +11,7 @@ use super::{called, outcomes};
 async fn survives(fleet: &Fleet, action: Action, calls: usize) -> Result<()> {
     let tenant = Tenant::new(fleet).await?;
     tenant.trap(&tenant.account, action).await?;
-    let planned = tenant.plan("Unclear", &tenant.account, in_ms(1_000)).await?;
+    let planned = tenant.plan("Unclear", &tenant.account, 1_000).await?;
     let schedule = tenant.published(&planned).await?;
     called(&tenant, &planned, calls).await?;
     let outcomes = outcomes(&schedule);
@@ -81,7 +81,7 @@ async fn a_look_up_that_fails_now_and_then_still_finds_the_post() {
         tenant.trap(&tenant.account, Action::DropAfter {}).await?;
         let look_up = Rule::on("GET", "/2/users/*", Action::status(503)).user(&tenant.account.id);
         tenant.network.fault(look_up.times(2)).await?;
-        let planned = tenant.plan("Found at last", &tenant.account, in_ms(1_000)).await?;
+        let planned = tenant.plan("Found at last", &tenant.account, 1_000).await?;
         tenant.published(&planned).await?;
         called(&tenant, &planned, 1).await
     })

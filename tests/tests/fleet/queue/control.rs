@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use anyhow::{Result, ensure};
+use anyhow::{Result, bail, ensure};
 use chrono::{TimeDelta, Utc};
 use fleet_tests::api::{Api, Ask, refusal};
-use fleet_tests::harness::{Tenant, in_ms, on, shared};
+use fleet_tests::harness::{Tenant, on, shared};
 use fleet_tests::wait::{self, PATIENCE};
 use serde_json::{Value, json};
 
@@ -100,19 +100,18 @@ async fn a_paused_account_publishes_nothing_until_it_is_resumed() {
         let account =
             json!({ "platformConnectionId": tenant.account.connection, "reason": "Quiet." });
         tenant.api.done("queue.pause", account).await?;
-        let at = in_ms(1_500);
-        let waits = tenant.plan("Waits", &tenant.account, at).await?;
-        let goes = tenant.plan("Goes", &other, at).await?;
-        tenant.published(&goes).await?;
+        let both = [("Waits", &tenant.account, 0), ("Goes", &other, 0)];
+        let [waits, goes] = &tenant.plan_together(&both, 1_000).await?[..] else { bail!("two") };
+        tenant.published(goes).await?;
         let job = fleet.job_of("post.publish", &waits.id).await?;
         let id = job["id"].as_str().unwrap();
         let is_held = |job: &Value| job["waiting"]["key"].is_string();
         wait::until_right("it waits", PATIENCE, async || tenant.api.job(id).await, is_held).await?;
-        crate::publishing::called(&tenant, &waits, 0).await?;
+        crate::publishing::called(&tenant, waits, 0).await?;
         let account = json!({ "platformConnectionId": tenant.account.connection });
         let told = tenant.api.done("queue.resume", account).await?;
         ensure!(told["released"] == 1, "{told}");
-        tenant.published(&waits).await.map(drop)
+        tenant.published(waits).await.map(drop)
     })
     .await;
 }

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use anyhow::ensure;
-use fleet_tests::harness::{Tenant, in_ms, on};
+use fleet_tests::harness::{Tenant, on};
 use fleet_tests::wait::{self, PATIENCE};
 use serde_json::{Value, json};
 use simulator::Outcome;
@@ -79,14 +79,11 @@ async fn the_scheduler_rescues_when_no_worker_is_left() {
 async fn two_schedulers_plan_nothing_twice() {
     on(patient().schedulers(2), async |fleet| {
         let tenant = Tenant::new(fleet).await?;
-        let at = in_ms(3_000);
-        let mut planned = Vec::new();
-        for _ in 0..10 {
-            planned.push(tenant.plan("Raced for", &tenant.account, at).await?);
-        }
+        let ten = [("Raced for", &tenant.account, 0); 10];
+        let mut planned = tenant.plan_together(&ten, 2_000).await?;
         // The schedulers go on when one of them dies.
         fleet.schedulers()[0].kill().await?;
-        planned.push(tenant.plan("Afterwards", &tenant.account, in_ms(1_500)).await?);
+        planned.push(tenant.plan("Afterwards", &tenant.account, 1_500).await?);
         for planned in &planned {
             tenant.published(planned).await?;
             crate::publishing::called(&tenant, planned, 1).await?;

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use anyhow::ensure;
-use fleet_tests::harness::{Tenant, in_ms, on};
+use fleet_tests::harness::{Tenant, on};
 use fleet_tests::wait::PATIENCE;
 use nix::sys::signal::Signal;
 use simulator::{Action, When};
@@ -41,7 +41,7 @@ async fn a_call_that_publishes_is_not_cut_by_a_deploy() {
     on(patient(), async |fleet| {
         let tenant = Tenant::new(fleet).await?;
         tenant.trap(&tenant.account, Action::hold("call", When::After)).await?;
-        let planned = tenant.plan("Shielded", &tenant.account, in_ms(1_000)).await?;
+        let planned = tenant.plan("Shielded", &tenant.account, 1_000).await?;
         tenant.network.wait_hold("call", PATIENCE).await?;
         let job = fleet.job_of("post.publish", &planned.id).await?;
         let leaving = fleet.worker_of(job["id"].as_str().unwrap()).await?;

@@ -3,7 +3,7 @@
 use anyhow::{Result, ensure};
 use chrono::{TimeDelta, Utc};
 use fleet_tests::api::{Api, Ask};
-use fleet_tests::harness::{Fleet, Setup, Tenant, in_ms, on};
+use fleet_tests::harness::{Fleet, Setup, Tenant, on};
 use fleet_tests::wait::{self, PATIENCE};
 use serde_json::{Value, json};
 use simulator::{Action, When};
@@ -36,13 +36,12 @@ async fn without_postgres_the_api_says_so_and_workers_go_on_by_themselves() {
     on(Setup::default().can_be_cut(), async |fleet| {
         let tenant = Tenant::new(fleet).await?;
         // Due while Postgres is away.
-        let at = in_ms(2_000);
-        let planned = tenant.plan("Due in the storm", &tenant.account, at).await?;
+        let planned = tenant.plan("Due in the storm", &tenant.account, 2_000).await?;
         let ask = Ask::new("content.create", content()).run_at(Utc::now() + TimeDelta::seconds(2));
         let id = tenant.api.ask(&ask).await?.body["id"].as_str().unwrap().to_owned();
         cut(fleet, &tenant.api).await?;
         wait::until("the moment has passed", PATIENCE, async || {
-            Ok((Utc::now() > at + TimeDelta::seconds(1)).then_some(()))
+            Ok((Utc::now() > planned.at + TimeDelta::seconds(1)).then_some(()))
         })
         .await?;
         called(&tenant, &planned, 0).await?;
@@ -63,7 +62,7 @@ async fn an_answer_that_comes_while_postgres_is_away_is_written_down_later() {
     on(setup, async |fleet| {
         let tenant = Tenant::new(fleet).await?;
         tenant.trap(&tenant.account, Action::hold("call", When::After)).await?;
-        let planned = tenant.plan("In the middle", &tenant.account, in_ms(1_000)).await?;
+        let planned = tenant.plan("In the middle", &tenant.account, 1_000).await?;
         tenant.network.wait_hold("call", PATIENCE).await?;
         cut(fleet, &tenant.api).await?;
         tenant.network.release("call").await?;
@@ -98,7 +97,7 @@ async fn a_fleet_that_starts_before_its_databases_works_when_they_come() {
         fleet.redis.as_ref().unwrap().mend();
         fleet.ready().await?;
         let tenant = Tenant::new(fleet).await?;
-        let planned = tenant.plan("At last", &tenant.account, in_ms(1_000)).await?;
+        let planned = tenant.plan("At last", &tenant.account, 1_000).await?;
         tenant.published(&planned).await.map(drop)
     })
     .await;

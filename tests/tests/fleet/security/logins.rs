@@ -2,7 +2,7 @@
 //! had got hold of its password.
 
 use anyhow::{Context, Result, bail, ensure};
-use fleet_tests::harness::{Fleet, Login, Tenant, in_ms, shared};
+use fleet_tests::harness::{Fleet, Login, Tenant, shared};
 use serde_json::json;
 use sqlx::{AssertSqlSafe, PgConnection, Row};
 
@@ -35,9 +35,9 @@ async fn furnished(fleet: &Fleet) -> Result<Tenant> {
     let tenant = Tenant::new(fleet).await?;
     let version = tenant.write("Furnished").await?;
     tenant.attach_image(&version).await?;
-    let planned = tenant.plan("Furnished too", &tenant.account, in_ms(1_000)).await?;
+    let planned = tenant.plan("Furnished too", &tenant.account, 1_000).await?;
     tenant.published(&planned).await?;
-    tenant.plan("Not yet", &tenant.account, in_ms(3_600_000)).await?;
+    tenant.plan("Not yet", &tenant.account, 3_600_000).await?;
     Ok(tenant)
 }
 

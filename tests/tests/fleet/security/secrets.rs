@@ -51,7 +51,7 @@ async fn full_run(fleet: &Fleet, tenant: &Tenant) -> Result<Vec<Secret>> {
     tenant.trap(&tenant.account, Action::DropAfter {}).await?;
     tenant.trap(&tenant.account, Action::status(400)).await?;
     for about in ["Looked up", "Refused", "Fine"] {
-        tenant.plan(about, &tenant.account, in_ms(1_500)).await?;
+        tenant.plan(about, &tenant.account, 1_500).await?;
     }
     // Tokens that the network does not know, and one that it revokes, with a refresh token.
     let unknown = "unknown-token-4f1d9a";
@@ -69,7 +69,7 @@ async fn full_run(fleet: &Fleet, tenant: &Tenant) -> Result<Vec<Secret>> {
         username: who.username,
         token: access.to_owned(),
     };
-    let planned = tenant.plan("Revoked", &account, in_ms(1_000)).await?;
+    let planned = tenant.plan("Revoked", &account, 1_000).await?;
     secrets.push(Secret::new("a revoked token", access));
     secrets.push(Secret::new("a refresh token", refresh));
     // Secrets where they do not belong.
