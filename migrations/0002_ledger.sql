@@ -129,6 +129,27 @@ create table pauses (
 create unique index pauses_scope on pauses
     (coalesce(queue, ''), coalesce(organization_id, '00000000-0000-0000-0000-000000000000'));
 
+-- Why a live job does not run right now; null when it runs.
+create function job_waiting(job jobs) returns jsonb language sql stable as $$
+    select case
+        when job.state = 'running' then null
+        when pause.reason is not null
+            then jsonb_build_object('code', 'paused',
+                                    'message', 'paused by ' || pause.paused_by || ': ' || pause.reason)
+        when job.wait_reason is not null then job.wait_reason
+        when job.state = 'scheduled'
+            then jsonb_build_object('code', 'due', 'message',
+                     'due at ' || to_char(job.run_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"'))
+        else jsonb_build_object('code', 'queued', 'message', 'waits for a free slot')
+    end
+    from (select) one left join lateral (
+        select p.reason, p.paused_by from pauses p
+        where (p.queue = job.queue or p.queue is null and job.queue <> 'control')
+          and (p.organization_id = job.organization_id or p.organization_id is null)
+        order by p.paused_at limit 1
+    ) pause on true
+$$;
+
 -- Outlives its jobs: the same key within a day answers with the original jobs.
 create table idempotency_keys (
     lane         uuid not null,

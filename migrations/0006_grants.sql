@@ -31,6 +31,7 @@ grant select on job_kinds, closed_keys, pauses to ezre_api, ezre_operator, ezre_
 -- Reading. Sealed arguments are readable, tokens and key hashes are not.
 
 grant select on jobs, job_history, idempotency_keys to ezre_api, ezre_operator;
+grant execute on function job_waiting(jobs) to ezre_api, ezre_operator, ezre_worker;
 grant select on organizations, files, content_requests, content_versions, media_attachments,
                 schedules, publish_intents, published_posts, events, workers
     to ezre_api, ezre_operator;

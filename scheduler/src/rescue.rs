@@ -11,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{Scheduler, every};
 use jobs::Queue;
+use jobs::protocol::Outcome;
 use store::ledger;
 
 const EVERY: Duration = Duration::from_secs(3);
@@ -33,6 +34,9 @@ pub(crate) async fn run(scheduler: Arc<Scheduler>, shutdown: CancellationToken) 
         for job in rescued {
             tracing::warn!(job.id = %job.job_id, job.kind = job.kind, worker.id = ?job.worker,
                 outcome = ?job.outcome, "rescued from a dead worker");
+            metrics::counter!("queue_rescued_total", "queue" => job.queue.clone(),
+                "quarantined" => if job.outcome == Some(Outcome::Dead) { "true" } else { "false" })
+            .increment(1);
             if job.outcome.is_some() && job.notify_end {
                 scheduler.bell.ended(job.job_id.0);
             } else if let Ok(queue) = job.queue.parse() {

@@ -96,7 +96,7 @@ impl Dispatch {
             job.attempt = job.attempt + 1,
             job.claim_no = job.claim_no,
             organization.id = job.organization_id.map(tracing::field::display),
-            trace.parent = job.trace_context,
+            trace.id = job.trace_context.as_deref().and_then(|parent| parent.get(3..35)),
         );
         let run = Run {
             fleet: self.fleet.clone(),

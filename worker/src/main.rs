@@ -72,6 +72,7 @@ async fn work(config: WorkerConfig, telemetry: boot::Telemetry) -> anyhow::Resul
     let shielded = TaskTracker::new();
     let fleet = Arc::new(fleet(&config, store.clone(), bell.clone())?);
     let settings = settings(&config)?;
+    tokio::spawn(measure(store.clone(), drained.clone()));
     queue::run(
         store,
         lease_store,
@@ -134,6 +135,8 @@ fn hostname() -> String {
         .map_or_else(|_| "unknown".to_owned(), |name| name.trim().to_owned())
 }
 
+/// How often the queues are measured.
+const MEASURE_EVERY: Duration = Duration::from_secs(10);
 /// How old the oldest due job may be before work counts as stuck.
 const STUCK: Duration = Duration::from_secs(60);
 
@@ -158,6 +161,20 @@ async fn serve_admin(
     Ok(admin.task)
 }
 
+/// Keeps the gauges of the queues fresh.
+async fn measure(store: Store, until: CancellationToken) {
+    let mut turns = tokio::time::interval(MEASURE_EVERY);
+    loop {
+        tokio::select! {
+            () = until.cancelled() => return,
+            _ = turns.tick() => {}
+        }
+        if let Err(reason) = work_flows(&store).await {
+            tracing::warn!(reason, "work does not flow");
+        }
+    }
+}
+
 /// Fails on the oldest due job of any queue.
 async fn work_flows(store: &Store) -> Result<(), String> {
     let oldest = async {
@@ -165,8 +182,10 @@ async fn work_flows(store: &Store) -> Result<(), String> {
         store::ledger::oldest_due(&mut tx).await
     };
     let oldest = oldest.await.map_err(|error: store::Error| error.to_string())?;
+    for (queue, seconds) in &oldest {
+        metrics::gauge!("queue_oldest_due_seconds", "queue" => queue.as_str()).set(*seconds);
+    }
     for (queue, seconds) in oldest {
-        metrics::gauge!("queue_oldest_due_seconds", "queue" => queue.as_str()).set(seconds);
         if seconds > STUCK.as_secs_f64() {
             return Err(format!(
                 "the oldest due job of the queue {queue} waits for {seconds:.0} s"

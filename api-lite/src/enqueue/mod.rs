@@ -128,7 +128,7 @@ async fn insert(
     let jobs = read(&mut tx, &ids).await?;
     tx.commit().await?;
     for one in prepared {
-        metrics::counter!("jobs_enqueued_total", "job_kind" => one.job.kind.as_str()).increment(1);
+        metrics::counter!("queue_enqueued_total", "job_kind" => one.job.kind.as_str()).increment(1);
     }
     Ok((jobs, false))
 }

@@ -128,14 +128,14 @@ variables! {
     API_LISTEN(Api) Shape::Address, Value("127.0.0.1:8080"), "0.0.0.0:8080";
     /// The port that the platform gives a web process; `API_LISTEN` goes before it.
     PORT(Api) Shape::Count { of: "port", min: 0, max: 65535 }, Off("`API_LISTEN` decides"), "8080";
-    /// The address under which others reach the API, as in OAuth redirects and links.
+    /// The address under which others reach the API, as in the addresses of uploads.
     API_PUBLIC_URL(Api) Shape::HttpUrl, Computed("`http://` and the address it listens on"),
         "https://api.example.com";
     /// Where the scheduler and the worker serve `/metrics` and `/health/…`. Port 0 takes a free
     /// one; the log line `admin.listening` tells which.
     METRICS_LISTEN(Scheduler, Worker) Shape::Address,
         PerProcess(&[(Scheduler, "127.0.0.1:9464"), (Worker, "127.0.0.1:9465")]), "0.0.0.0:9464";
-    /// SHA-256 of the operators' token, which opens `/ops`:
+    /// SHA-256 of the operators' token, with which they read and enqueue across organizations:
     /// `printf %s "$TOKEN" | sha256sum | cut -d' ' -f1`.
     OPERATOR_TOKEN_SHA256(Api) Shape::Sha256, Off("the operators' routes are closed"),
         "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08", secret;

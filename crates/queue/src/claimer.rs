@@ -85,6 +85,7 @@ impl Claimer {
         let mut window = Window {
             jobs: i32::try_from(free.len()).unwrap_or(i32::MAX),
             per_lane: self.share.of_one(self.queue),
+            per_claim: self.share.of(free.len()),
             cursor: *cursor,
         };
         let claims = ledger::claim(&self.store, self.queue, worker, &mut window).await?;

@@ -16,8 +16,8 @@ use crate::share::Share;
 use bell::Bell;
 use jobs::protocol::Outcome;
 use jobs::{Queue, WorkerId};
-use store::Store;
 use store::ledger::{self, Rescued};
+use store::{Claim, Store};
 
 /// How often requests to cancel are looked for.
 const CANCEL_EVERY: Duration = Duration::from_secs(1);
@@ -37,6 +37,7 @@ pub(crate) async fn keep(
     let mut cancel = tokio::time::interval(CANCEL_EVERY);
     cancel.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut steady_since = Instant::now();
+    let mut strays = Vec::new();
     loop {
         tokio::select! {
             () = settled.cancelled() => return,
@@ -55,6 +56,7 @@ pub(crate) async fn keep(
                 if let Ok(Ok(slots)) = timeout(settings.renew, ledger::living_slots(&store)).await {
                     share.update(slots);
                 }
+                let _ = timeout(settings.renew, return_strays(&store, &lease, &mut strays)).await;
                 // A database that does not answer must not keep this loop from looking at the lease.
                 match timeout(settings.renew, renew_lease(&store, &lease, &settings)).await {
                     Ok(Ok(())) if steady_since.elapsed() >= settings.grace => {
@@ -74,6 +76,29 @@ pub(crate) async fn keep(
             }
         }
     }
+}
+
+/// Hands back what the ledger says is ours and we do not run: claims whose answer was lost. Seen
+/// twice in a row, since a claim may be committed and not yet admitted.
+async fn return_strays(
+    store: &Store,
+    lease: &Lease,
+    seen_before: &mut Vec<Claim>,
+) -> Result<(), store::Error> {
+    let held = ledger::held_by(store, lease.worker()).await?;
+    let unknown = lease.unknown(&held);
+    let strays: Vec<Claim> =
+        unknown.iter().filter(|claim| seen_before.contains(claim)).copied().collect();
+    *seen_before = unknown;
+    if strays.is_empty() {
+        return Ok(());
+    }
+    let mut tx = store.begin().await?;
+    let returned = ledger::hand_back(&mut tx, &strays).await?;
+    tx.commit().await?;
+    tracing::warn!(returned, "claims whose answer was lost are handed back");
+    metrics::counter!("queue_strays_returned_total").increment(returned);
+    Ok(())
 }
 
 async fn renew_lease(

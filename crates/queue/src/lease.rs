@@ -64,6 +64,15 @@ impl Lease {
         }
     }
 
+    /// Of the claims that the ledger says are ours, those that we do not run: their answer was lost.
+    pub(crate) fn unknown(&self, held: &[Claim]) -> Vec<Claim> {
+        let state = self.state.lock().expect(POISON);
+        let runs = |claim: &Claim| {
+            state.running.get(&claim.job_id).is_some_and(|(number, _)| *number == claim.claim_no)
+        };
+        held.iter().filter(|claim| !runs(claim)).copied().collect()
+    }
+
     pub(crate) fn renewed(&self, sent_at: Instant) {
         self.state.lock().expect(POISON).renewed_at = sent_at;
     }
@@ -108,4 +117,21 @@ impl Lease {
 fn stop_all(state: &State, reason: Reason) -> usize {
     let running = state.running.values().filter(|(_, stop)| !stop.is_stopped());
     running.inspect(|(_, stop)| stop.stop(reason)).count()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_claim_whose_answer_was_lost_is_unknown_and_one_that_runs_is_not() {
+        let worker = WorkerId::new();
+        let lease = Lease::new(worker);
+        let runs = Claim { job_id: JobId::new(), claim_no: 3 };
+        let lost = Claim { job_id: JobId::new(), claim_no: 1 };
+        assert!(lease.admit(runs, worker).is_some());
+        assert_eq!(lease.unknown(&[runs, lost]), [lost]);
+        lease.release(runs);
+        assert_eq!(lease.unknown(&[runs]), [runs]);
+    }
 }

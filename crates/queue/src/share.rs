@@ -30,8 +30,17 @@ impl Share {
     /// Of one organization, at most so many jobs of the queue run at once in the whole fleet.
     pub(crate) fn of_one(&self, queue: Queue) -> i32 {
         let slots = self.slots.read().expect(POISON).get(&queue).copied().unwrap_or(1);
-        let share = slots.saturating_mul(i64::from(self.percent)) / 100;
-        i32::try_from(share.max(1)).unwrap_or(i32::MAX)
+        self.part(slots)
+    }
+
+    /// The same share of slots that are free right now.
+    pub(crate) fn of(&self, free: usize) -> i32 {
+        self.part(i64::try_from(free).unwrap_or(i64::MAX))
+    }
+
+    fn part(&self, slots: i64) -> i32 {
+        let part = slots.saturating_mul(i64::from(self.percent)) / 100;
+        i32::try_from(part.max(1)).unwrap_or(i32::MAX)
     }
 }
 

@@ -44,7 +44,8 @@ async fn main() -> anyhow::Result<()> {
     for window in [8, 64, 500] {
         let mut claims = Timing::new(&format!("claim, window {window}"));
         let mut finishes = Timing::new(&format!("finish, group of {window}"));
-        let mut at = Window { jobs: window, per_lane: 1000, cursor: Uuid::nil() };
+        let mut at =
+            Window { jobs: window, per_lane: 1000, per_claim: 10_000, cursor: Uuid::nil() };
         for _ in 0..60 {
             let jobs =
                 claims.time(ledger::claim(&store, Queue::Publish, worker, &mut at)).await?.jobs;
@@ -69,7 +70,7 @@ async fn main() -> anyhow::Result<()> {
         claims.print();
         finishes.print();
     }
-    let mut at = Window { jobs: 500, per_lane: 1000, cursor: Uuid::nil() };
+    let mut at = Window { jobs: 500, per_lane: 1000, per_claim: 10_000, cursor: Uuid::nil() };
     ledger::claim(&store, Queue::Publish, worker, &mut at).await?;
     sqlx::query("update workers set seen_at = now() - interval '1 minute'").execute(&pool).await?;
     let mut rescue = Timing::new("rescue of 500 jobs");

@@ -4,7 +4,8 @@
 //! that it is the one it needs.
 
 use sqlx::migrate::Migrator;
-use sqlx::{Connection, PgConnection, Row};
+use sqlx::postgres::PgConnectOptions;
+use sqlx::{ConnectOptions, Connection, PgConnection, Row};
 
 use crate::session::Login;
 use crate::{Error, Result};
@@ -19,7 +20,9 @@ static MIGRATOR: Migrator = sqlx::migrate!("../../migrations");
 /// # Errors
 /// [`Error::Unavailable`]; [`Error::WrongSchema`] when a migration that has run was changed.
 pub async fn migrate(owner_url: &str, logins: &[(Login, String)]) -> Result<()> {
-    let mut conn = PgConnection::connect(owner_url).await?;
+    // The statements that set passwords must not be logged.
+    let options = owner_url.parse::<PgConnectOptions>()?.disable_statement_logging();
+    let mut conn = PgConnection::connect_with(&options).await?;
     sqlx::query("set lock_timeout = '10s'").execute(&mut conn).await?;
     MIGRATOR.run(&mut conn).await.map_err(|error| match error {
         sqlx::migrate::MigrateError::Execute(error) => Error::from(error),

@@ -10,6 +10,8 @@ use crate::run::{Run, failed};
 use connectors::Upload;
 use jobs::{AttachmentId, Code, Failure, JobKind, Problem};
 use media::Key;
+use serde_json::json;
+use store::ledger;
 use store::schedules::{self, Attachment, Prepared};
 
 /// How long an upload must still be held after the moment when the post goes out.
@@ -23,7 +25,7 @@ pub(super) async fn upload_missing<K: JobKind>(
 ) -> Result<Result<Vec<String>, Next>, Failure> {
     let needed_until = target.schedule.scheduled_at.max(target.schedule.now) + MARGIN;
     let mut media_ids = Vec::with_capacity(target.content.attachments.len());
-    for attachment in &target.content.attachments {
+    for (index, attachment) in target.content.attachments.iter().enumerate() {
         if let Some(held) = held(&target.schedule.prepared_media, attachment.id, needed_until) {
             media_ids.push(held.to_owned());
             continue;
@@ -40,7 +42,7 @@ pub(super) async fn upload_missing<K: JobKind>(
                     media_id: called.value.media_id,
                     expires_at: called.value.expires_at,
                 };
-                save(run, target, &prepared).await?;
+                save(run, target, &prepared, index + 1).await?;
                 media_ids.push(prepared.media_id);
             }
             Err(error) => {
@@ -97,6 +99,7 @@ async fn save<K: JobKind>(
     run: &Run<K>,
     target: &Target,
     prepared: &Prepared,
+    number: usize,
 ) -> Result<(), Failure> {
     let mut tx = run.begin().await?;
     let Some(schedule) = schedules::lock(&mut tx, target.schedule.id).await.map_err(failed)? else {
@@ -108,6 +111,8 @@ async fn save<K: JobKind>(
         return Err(Failure::Cancel { reason: "the schedule was changed meanwhile".to_owned() });
     }
     schedules::save_prepared(&mut tx, schedule.id, prepared).await.map_err(failed)?;
+    let progress = json!({ "uploaded": number, "of": target.content.attachments.len() });
+    ledger::progress(&mut tx, &progress).await.map_err(failed)?;
     tx.commit().await.map_err(failed)
 }
 

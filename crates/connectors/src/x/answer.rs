@@ -73,13 +73,13 @@ pub(super) async fn send(request: RequestBuilder, budget: &Budget<'_>) -> Result
         "network.call",
         platform.id = Platform::Twitter.as_str(),
         http.route = budget.endpoint.name(),
-        http.status = Empty,
+        http.response.status_code = Empty,
     );
     async {
         let result = send_plain(request, budget).await;
         match &result {
             Ok(answer) => {
-                Span::current().record("http.status", answer.status);
+                Span::current().record("http.response.status_code", answer.status);
                 debug!("answered");
             }
             Err(Failed::NotSent(reason)) => debug!(reason, "not sent"),

@@ -313,7 +313,7 @@ async fn a_call_is_logged_with_its_status_and_without_the_token() {
     let (commit, _, _) = one_commit(problem(504, "about:blank", TOKEN)).await;
     assert!(!format!("{commit:?}").contains(TOKEN), "{commit:?}");
     let text = String::from_utf8_lossy(&LOGGED.0.lock().unwrap()).into_owned();
-    let line = text.lines().find(|line| line.contains("http.status=504")).unwrap();
+    let line = text.lines().find(|line| line.contains("http.response.status_code=504")).unwrap();
     assert!(line.contains("platform.id=\"TWITTER\""), "{line}");
     assert!(line.contains("POST /2/tweets"), "{line}");
     assert!(!text.contains(TOKEN), "the token is in the log");

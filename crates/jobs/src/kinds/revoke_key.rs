@@ -1,4 +1,4 @@
-//! `key.revoke`: Revokes an API key; calls with it are refused from then on.
+//! `key.revoke`: Revokes an API key; calls with it are refused within two seconds.
 
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
@@ -24,7 +24,7 @@ pub struct RevokedKey {
 impl JobKind for RevokeKey {
     const KIND: Kind = Kind::RevokeKey;
     const SPEC: Spec = Spec {
-        summary: "Revokes an API key; calls with it are refused from then on.",
+        summary: "Revokes an API key; calls with it are refused within two seconds.",
         args_version: 1,
         queue: Queue::Interactive,
         caller: Caller::Organization(Scope::Admin),

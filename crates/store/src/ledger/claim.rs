@@ -63,6 +63,9 @@ pub struct Window {
     /// At most so many running of one lane, in this queue, over all workers (approximately: claims
     /// that race may each take the last place).
     pub per_lane: i32,
+    /// Of one lane, at most so many by this claim: so that workers that claim in the same instant
+    /// stay near the limit above.
+    pub per_claim: i32,
     /// The first lane to look at; moved behind the last one served.
     pub cursor: Uuid,
 }
@@ -100,8 +103,8 @@ pub async fn next_due(store: &Store, queue: Queue) -> Result<Option<Duration>> {
 /// lanes, and moves the window's cursor on.
 ///
 /// # Errors
-/// [`crate::Error::Unavailable`]: a claim whose answer is lost stays with the worker until it is
-/// handed back or rescued.
+/// [`crate::Error::Unavailable`]: a claim whose answer is lost stays with the worker until
+/// [`super::held_by`] shows it and it is handed back.
 pub async fn claim(
     store: &Store,
     queue: Queue,
@@ -115,9 +118,15 @@ pub async fn claim(
     if claims.jobs.len() < wanted && !began_at.is_nil() {
         let rest = i32::try_from(wanted - claims.jobs.len()).unwrap_or_default();
         let mut start = Window { jobs: rest, cursor: Uuid::nil(), ..*window };
-        let more = claim_from(store, queue, worker, &mut start).await?;
-        claims.jobs.extend(more.jobs);
-        claims.parked += more.parked;
+        match claim_from(store, queue, worker, &mut start).await {
+            Ok(more) => {
+                claims.jobs.extend(more.jobs);
+                claims.parked += more.parked;
+            }
+            // What was claimed is the worker's all the same.
+            Err(_) if !claims.jobs.is_empty() => {}
+            Err(error) => return Err(error),
+        }
         window.cursor = start.cursor;
     }
     Ok(claims)
@@ -136,7 +145,8 @@ async fn claim_from(
         worker.0,
         window.cursor,
         window.jobs,
-        i64::from(window.per_lane)
+        i64::from(window.per_lane),
+        i64::from(window.per_claim)
     )
     .fetch_all(&mut *tx)
     .await?;

@@ -1,5 +1,5 @@
 -- Claims jobs fairly. $1 queue, $2 worker, $3 first lane to look at, $4 at most so many,
--- $5 at most so many running of one lane.
+-- $5 at most so many running of one lane, $6 at most so many of one lane by this claim.
 --
 -- Walks from lane to lane along the index (never over the jobs of one lane), shares the window
 -- among the lanes found, and moves jobs whose key is closed to its opening instead of claiming.
@@ -36,15 +36,15 @@ picked as materialized (
         select j.id, j.limit_keys from jobs j
         where j.queue = $1 and j.state = 'ready' and j.lane = l.lane
         order by j.priority, j.run_at, j.id
-        limit least(l.room, greatest(1, $4::int / (select count(*) from open_lanes)))
+        limit least(l.room, $6::bigint, greatest(1, $4::int / (select count(*) from open_lanes)))
         for update skip locked
     ) job
     limit $4::int
 ),
 judged as (
-    select p.id, closed.key, closed.until
+    select p.id, closed.key, closed.until, closed.reason
     from picked p left join lateral (
-        select c.key, c.until from closed_keys c
+        select c.key, c.until, c.reason from closed_keys c
         where c.key = any (p.limit_keys) and c.until > now()
         order by c.until desc limit 1
     ) closed on true
@@ -55,7 +55,9 @@ update jobs set
     worker      = case when j.key is null then $2::uuid end,
     started_at  = case when j.key is null then now() else started_at end,
     wait_reason = case when j.key is not null then jsonb_build_object(
-                      'code', 'rate_limited', 'key', j.key, 'message', 'waits for ' || j.key || ' to open') end,
+                      -- What has no end was closed by a person.
+                      'code', case when j.until > now() + interval '1000 years' then 'paused' else 'rate_limited' end,
+                      'key', j.key, 'message', j.reason) end,
     parked_by   = j.key,
     -- Jitter, so that what waited for one key does not come back in one instant.
     run_at      = case when j.key is null then run_at else j.until + random() * interval '500 ms' end

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use std::time::Duration;
 use uuid::Uuid;
 
-use crate::{Claim, Conn, Result, Store};
+use crate::{Claim, Claimed, Conn, Result};
 use jobs::protocol::Outcome;
 use jobs::{JobId, Problem, Wait};
 
@@ -121,11 +121,11 @@ pub async fn hand_back(conn: &mut Conn, claims: &[Claim]) -> Result<u64> {
 /// Writes how far a run has come.
 ///
 /// # Errors
-/// [`crate::Error::ClaimLost`] when the job is no longer the worker's.
-pub async fn progress(store: &Store, claim: Claim, progress: &Value) -> Result<()> {
-    let mut tx = store.claimed(claim).await?;
-    sqlx::query!("update jobs set progress = $2 where id = $1", claim.job_id.0, progress)
-        .execute(&mut *tx)
+/// [`crate::Error::Unavailable`].
+pub async fn progress(tx: &mut Claimed, progress: &Value) -> Result<()> {
+    let job = tx.claim().job_id;
+    sqlx::query!("update jobs set progress = $2 where id = $1", job.0, progress)
+        .execute(&mut **tx)
         .await?;
-    tx.commit().await
+    Ok(())
 }

@@ -3,21 +3,10 @@ select j.id as "id!", j.organization_id, j.kind as "kind!", j.queue as "queue!",
        j.actor as "actor!", j.origin as "origin!", j.args as "args!", j.priority as "priority!",
        j.run_at as "run_at!", j.attempt as "attempt!", j.max_attempts as "max_attempts!",
        j.crashes as "crashes!", j.worker, j.progress, null::jsonb as result, j.errors as "errors!",
-       case when j.state = 'running' then null
-            when p.reason is not null then jsonb_build_object('code', 'paused',
-                     'message', 'paused by ' || p.paused_by || ': ' || p.reason)
-            when j.wait_reason is not null then j.wait_reason
-            when j.state = 'scheduled' then jsonb_build_object('code', 'due', 'message', 'due at ' || to_char(j.run_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"'))
-            else jsonb_build_object('code', 'queued', 'message', 'waits for a free slot')
-       end as waiting,
+       job_waiting(j) as waiting,
        j.cancel_requested as "cancel_requested!", j.retried_from, j.created_at as "created_at!",
        j.started_at, null::timestamptz as finished_at
 from jobs j
-left join lateral (
-    select p.reason, p.paused_by from pauses p
-    where (p.queue = j.queue or p.queue is null and j.queue <> 'control') and (p.organization_id = j.organization_id or p.organization_id is null)
-    order by p.paused_at limit 1
-) p on true
 where j.id = any($1::uuid[])
 union all
 select h.id, h.organization_id, h.kind, h.queue, h.outcome, h.actor, h.origin, h.args, h.priority,

@@ -9,7 +9,7 @@ select m.id as "id!", m.organization_id, m.kind as "kind!", m.queue as "queue!",
 from (
     (select id, organization_id, kind, queue, state, actor, origin, args, priority, run_at, attempt,
             max_attempts, crashes, worker, progress, null::jsonb as result, errors,
-            case when state <> 'running' then wait_reason end as waiting, cancel_requested,
+            job_waiting(jobs) as waiting, cancel_requested,
             retried_from, created_at, started_at, null::timestamptz as finished_at
      from jobs
      where id < $1 and ($3::text is null or state = $3) and ($4::text is null or kind = $4)

@@ -24,4 +24,4 @@ pub use pause::{Paused, close_key, closed, pause, pauses, reopen_key, resume};
 pub use prune::{make_partitions, prune};
 pub use read::{JobFilter, JobView, QueueDepth, depths, get, get_many, list, oldest_due};
 pub use rescue::{Rescued, rescue};
-pub use workers::{WorkerView, living_slots, register, renew, stop, workers};
+pub use workers::{WorkerView, held_by, living_slots, register, renew, stop, workers};

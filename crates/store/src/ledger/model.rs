@@ -163,13 +163,27 @@ async fn read(scratch: &Scratch) -> HashMap<Uuid, Job> {
 }
 
 #[tokio::test]
+async fn the_ledger_tells_what_a_worker_holds() {
+    let fixture = Fixture::new().await;
+    let mut held = super::held_by(&fixture.scratch.store, fixture.worker).await.unwrap();
+    let mut running: Vec<(Uuid, u64)> =
+        fixture.running().map(|row| (row.id, row.job.claim_no)).collect();
+    held.sort_by_key(|claim| claim.job_id);
+    running.sort();
+    let held: Vec<(Uuid, u64)> =
+        held.iter().map(|claim| (claim.job_id.0, u64::try_from(claim.claim_no).unwrap())).collect();
+    assert_eq!(held, running);
+    fixture.scratch.drop().await;
+}
+
+#[tokio::test]
 async fn one_organization_gets_no_more_slots_than_its_share() {
     let fixture = Fixture::new().await;
     sqlx::query("update jobs set state = 'ready', worker = null, limit_keys = '{}'")
         .execute(&fixture.scratch.pool)
         .await
         .unwrap();
-    let mut window = Window { jobs: 500, per_lane: 3, cursor: Uuid::nil() };
+    let mut window = Window { jobs: 500, per_lane: 3, per_claim: 10_000, cursor: Uuid::nil() };
     for _ in 0..3 {
         claim(&fixture.scratch.store, Queue::Publish, fixture.worker, &mut window).await.unwrap();
     }
@@ -186,7 +200,7 @@ async fn one_organization_gets_no_more_slots_than_its_share() {
 #[tokio::test]
 async fn a_claim_behind_the_last_lane_begins_again_at_the_first() {
     let fixture = Fixture::new().await;
-    let mut window = Window { jobs: 1, per_lane: 10_000, cursor: Uuid::max() };
+    let mut window = Window { jobs: 1, per_lane: 10_000, per_claim: 10_000, cursor: Uuid::max() };
     let claimed = claim(&fixture.scratch.store, Queue::Publish, fixture.worker, &mut window).await;
     assert_eq!(claimed.unwrap().jobs.len(), 1);
     fixture.scratch.drop().await;
@@ -207,7 +221,8 @@ async fn claiming_takes_what_is_ready_and_moves_what_is_closed_out_of_the_way() 
     super::close_key(&mut conn, "closed", Some(until), "the model says so").await.unwrap();
     drop(conn);
     let mut taken = 0;
-    let mut window = Window { jobs: 64, per_lane: 10_000, cursor: Uuid::now_v7() };
+    let mut window =
+        Window { jobs: 64, per_lane: 10_000, per_claim: 10_000, cursor: Uuid::now_v7() };
     for _ in 0..JOBS {
         let worker = fixture.worker;
         let jobs =
@@ -315,6 +330,21 @@ async fn rescue_frees_the_jobs_of_a_silent_worker_and_of_no_other() {
         "lost stays lost"
     );
     fixture.expect(|_| Some(Event::Rescue)).await;
+}
+
+#[tokio::test]
+async fn nobody_is_rescued_soon_after_the_servers_start() {
+    let fixture = Fixture::new().await;
+    sqlx::query("update workers set seen_at = now() - interval '1 year'")
+        .execute(&fixture.scratch.pool)
+        .await
+        .unwrap();
+    // The server was started less than a century ago.
+    let (silence, grace) = (Duration::from_secs(10), Duration::from_secs(100 * 365 * 24 * 3600));
+    let rescued = rescue(&fixture.scratch.store, silence, grace, i32::MAX).await.unwrap();
+    assert!(rescued.is_empty(), "silence means nothing yet");
+    assert!(super::renew(&fixture.scratch.store, fixture.worker).await.unwrap(), "nobody is lost");
+    fixture.scratch.drop().await;
 }
 
 #[tokio::test]

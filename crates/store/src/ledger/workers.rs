@@ -6,8 +6,8 @@ use chrono::{DateTime, Utc};
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::{Conn, Result, Store};
-use jobs::{Queue, WorkerId};
+use crate::{Claim, Conn, Result, Store};
+use jobs::{JobId, Queue, WorkerId};
 
 /// One incarnation of a worker process.
 #[derive(Clone, Debug, Serialize, utoipa::ToSchema)]
@@ -97,6 +97,21 @@ pub async fn living_slots(store: &Store) -> Result<Vec<(Queue, i64)>> {
     .fetch_all(&mut *tx)
     .await?;
     Ok(rows.into_iter().filter_map(|row| Some((row.queue.parse().ok()?, row.slots))).collect())
+}
+
+/// The claims that the ledger says the incarnation holds.
+///
+/// # Errors
+/// [`crate::Error::Unavailable`].
+pub async fn held_by(store: &Store, id: WorkerId) -> Result<Vec<Claim>> {
+    let mut tx = store.begin().await?;
+    let rows = sqlx::query!("select id, claim_no from jobs where worker = $1", id.0)
+        .fetch_all(&mut *tx)
+        .await?;
+    Ok(rows
+        .into_iter()
+        .map(|row| Claim { job_id: JobId(row.id), claim_no: row.claim_no })
+        .collect())
 }
 
 /// Ends an incarnation that has handed everything over.

@@ -38,6 +38,20 @@ pub(crate) enum Trouble {
 }
 
 impl Trouble {
+    /// How many publishing calls it takes: one more where the first one did not act.
+    pub(crate) fn calls(self) -> usize {
+        match self {
+            Trouble::RateLimited | Trouble::DropBefore | Trouble::Status503 => 2,
+            Trouble::None
+            | Trouble::Image
+            | Trouble::DropAfter
+            | Trouble::Killed
+            | Trouble::Stopped
+            | Trouble::WithoutRedis
+            | Trouble::Unfindable => 1,
+        }
+    }
+
     /// For the table.
     pub(crate) fn told(self) -> &'static str {
         match self {

@@ -87,6 +87,10 @@ fn judge(
         must(told("post.unconfirmed") >= 2, "the events must tell that a person was asked");
     }
     let calls = journal.iter().filter(|entry| is_call(entry, post)).count();
+    must(
+        calls == post.trouble.calls(),
+        "the network must have been called as often as its trouble takes",
+    );
     let lateness = held.first().map(|held| held.created_at - post.at);
     let log = answer["attemptLog"].as_array().cloned().unwrap_or_default();
     let words: Vec<&str> = log.iter().filter_map(|entry| entry["outcome"].as_str()).collect();
