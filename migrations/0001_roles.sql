@@ -15,6 +15,9 @@ begin
             exception when duplicate_object or unique_violation then
                 null; -- made at the same moment by a migration of another database
             end;
+        elsif (select rolinherit from pg_roles where rolname = name) then
+            -- Made beforehand by an administrator: the API must not be an operator unasked.
+            execute format('alter role %I noinherit', name);
         end if;
     end loop;
 end $$;

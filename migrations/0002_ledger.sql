@@ -129,6 +129,22 @@ create table pauses (
 create unique index pauses_scope on pauses
     (coalesce(queue, ''), coalesce(organization_id, '00000000-0000-0000-0000-000000000000'));
 
+-- How many more jobs of a lane may run in a queue, of which at most `most` may; none while paused.
+create function lane_room(in_queue text, of_lane uuid, most bigint) returns bigint language sql stable as $$
+    select case
+        when exists (
+            select from pauses p
+            where (p.queue = in_queue or p.queue is null and in_queue <> 'control')
+              and (p.organization_id = of_lane or p.organization_id is null)
+        ) then 0
+        else most - (
+            select count(*) from (
+                select from jobs r
+                where r.queue = in_queue and r.lane = of_lane and r.state = 'running' limit most
+            ) busy)
+    end
+$$;
+
 -- Why a live job does not run right now; null when it runs.
 create function job_waiting(job jobs) returns jsonb language sql stable as $$
     select case

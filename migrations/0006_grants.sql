@@ -53,6 +53,7 @@ grant select (id, organization_id, platform, account_id, is_active) on platform_
 grant select on organizations, publish_intents to ezre_scheduler;
 grant update (asked_at) on publish_intents to ezre_scheduler;
 grant select (id, content_version_id) on media_attachments to ezre_scheduler;
+grant execute on function lane_room(text, uuid, bigint) to ezre_worker;
 grant execute on function ledger_make_partitions() to ezre_scheduler, ezre_worker;
 
 -- The worker does the work.

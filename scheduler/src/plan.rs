@@ -59,10 +59,14 @@ impl Scheduler {
     async fn mend(&self) -> store::Result<()> {
         let mut tx = self.store.begin().await?;
         let mended = schedules::mend_adrift(&mut tx, AT_ONCE).await?;
+        let freed = ledger::free_parked(&mut tx).await?;
         tx.commit().await?;
         for schedule in &mended {
             tracing::warn!(schedule.id = %schedule.schedule_id, mending = ?schedule.mending,
                 "no job cared for this schedule any more");
+        }
+        if freed > 0 {
+            tracing::warn!(freed, "jobs waited for keys that are open");
         }
         if !mended.is_empty() {
             self.ring(Queue::Publish, mended.len()).await;

@@ -16,14 +16,19 @@ use store::ledger;
 
 const EVERY: Duration = Duration::from_secs(3);
 const AT_ONCE: i32 = 1000;
+/// A database that takes so long to answer has stalled.
+const STALL: Duration = Duration::from_secs(2);
 
 pub(crate) async fn run(scheduler: Arc<Scheduler>, shutdown: CancellationToken) {
     let grace = scheduler.config.lease.rescue_grace;
     let mut steady_since = Instant::now();
     every("rescue", EVERY, shutdown, async || {
-        if let Err(error) = scheduler.store.ping().await {
+        let asked = Instant::now();
+        let answer = scheduler.store.ping().await;
+        // A database that was slow to answer was slow for the workers too.
+        if answer.is_err() || asked.elapsed() > STALL {
             steady_since = Instant::now();
-            return Err(error);
+            return answer;
         }
         if steady_since.elapsed() < grace {
             return Ok(());

@@ -80,6 +80,9 @@ impl Claimer {
         cursor: &mut Uuid,
         free: Vec<OwnedSemaphorePermit>,
     ) -> Result<usize, store::Error> {
+        if !self.lease.is_good() {
+            return Ok(0);
+        }
         let worker = self.lease.worker();
         ledger::promote(&self.store, self.queue, PROMOTE).await?;
         let mut window = Window {

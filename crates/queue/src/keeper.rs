@@ -23,100 +23,118 @@ use store::{Claim, Store};
 const CANCEL_EVERY: Duration = Duration::from_secs(1);
 const RESCUE_AT_ONCE: i32 = 1000;
 
-/// Renews, rescues and cancels until the process has settled everything.
-pub(crate) async fn keep(
-    store: Store,
-    bell: Bell,
-    lease: Arc<Lease>,
-    share: Arc<Share>,
-    settings: Arc<Settings>,
-    settled: CancellationToken,
-) {
-    let mut renew = tokio::time::interval(settings.renew);
-    renew.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut cancel = tokio::time::interval(CANCEL_EVERY);
-    cancel.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut steady_since = Instant::now();
-    let mut strays = Vec::new();
-    loop {
-        tokio::select! {
-            () = settled.cancelled() => return,
-            _ = cancel.tick() => {
-                // Sooner than the database would take the jobs away.
-                let stopped = lease.expire(settings.ttl.saturating_sub(settings.renew / 2));
-                if stopped > 0 {
-                    tracing::warn!(stopped, "the lease could not be renewed in time: runs are stopped");
-                }
-                let asked = ledger::cancel_requests(&store, lease.worker());
-                if let Ok(Ok(jobs)) = timeout(settings.renew, asked).await {
-                    lease.cancel(&jobs);
-                }
-            }
-            _ = renew.tick() => {
-                if let Ok(Ok(slots)) = timeout(settings.renew, ledger::living_slots(&store)).await {
-                    share.update(slots);
-                }
-                let _ = timeout(settings.renew, return_strays(&store, &lease, &mut strays)).await;
-                // A database that does not answer must not keep this loop from looking at the lease.
-                match timeout(settings.renew, renew_lease(&store, &lease, &settings)).await {
-                    Ok(Ok(())) if steady_since.elapsed() >= settings.grace => {
-                        let rescue = rescue(&store, &bell, settings.ttl, settings.grace);
-                        let _ = timeout(settings.renew, rescue).await;
-                    }
-                    Ok(Ok(())) => {}
-                    Ok(Err(error)) => {
-                        tracing::warn!(%error, cause = ?std::error::Error::source(&error), "cannot renew the lease");
+/// Everything a keeper needs.
+pub(crate) struct Keeper {
+    /// With a connection of its own.
+    pub(crate) store: Store,
+    pub(crate) bell: Bell,
+    pub(crate) lease: Arc<Lease>,
+    pub(crate) share: Arc<Share>,
+    pub(crate) settings: Arc<Settings>,
+}
+
+impl Keeper {
+    /// Renews, rescues and cancels until the process has settled everything.
+    pub(crate) async fn run(self, settled: CancellationToken) {
+        let mut renew = tokio::time::interval(self.settings.renew);
+        renew.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut cancel = tokio::time::interval(CANCEL_EVERY);
+        cancel.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut steady_since = Instant::now();
+        let mut strays = Vec::new();
+        loop {
+            tokio::select! {
+                () = settled.cancelled() => return,
+                _ = cancel.tick() => self.stop_what_must_stop().await,
+                _ = renew.tick() => {
+                    if !self.renewed().await {
                         steady_since = Instant::now();
+                        continue;
                     }
-                    Err(_) => {
-                        tracing::warn!("cannot renew the lease: the database does not answer");
-                        steady_since = Instant::now();
+                    let patience = self.settings.renew;
+                    if steady_since.elapsed() >= self.settings.grace {
+                        let _ = timeout(patience, self.rescue()).await;
+                    }
+                    let _ = timeout(patience, self.return_strays(&mut strays)).await;
+                    if let Ok(Ok(slots)) = timeout(patience, ledger::living_slots(&self.store)).await {
+                        self.share.update(slots);
                     }
                 }
             }
         }
     }
-}
 
-/// Hands back what the ledger says is ours and we do not run: claims whose answer was lost. Seen
-/// twice in a row, since a claim may be committed and not yet admitted.
-async fn return_strays(
-    store: &Store,
-    lease: &Lease,
-    seen_before: &mut Vec<Claim>,
-) -> Result<(), store::Error> {
-    let held = ledger::held_by(store, lease.worker()).await?;
-    let unknown = lease.unknown(&held);
-    let strays: Vec<Claim> =
-        unknown.iter().filter(|claim| seen_before.contains(claim)).copied().collect();
-    *seen_before = unknown;
-    if strays.is_empty() {
-        return Ok(());
+    async fn stop_what_must_stop(&self) {
+        // Sooner than the database would take the jobs away.
+        let stopped = self.lease.expire(self.settings.ttl.saturating_sub(self.settings.renew / 2));
+        if stopped > 0 {
+            tracing::warn!(stopped, "the lease could not be renewed in time: runs are stopped");
+        }
+        let asked = ledger::cancel_requests(&self.store, self.lease.worker());
+        if let Ok(Ok(jobs)) = timeout(self.settings.renew, asked).await {
+            self.lease.cancel(&jobs);
+        }
     }
-    let mut tx = store.begin().await?;
-    let returned = ledger::hand_back(&mut tx, &strays).await?;
-    tx.commit().await?;
-    tracing::warn!(returned, "claims whose answer was lost are handed back");
-    metrics::counter!("queue_strays_returned_total").increment(returned);
-    Ok(())
-}
 
-async fn renew_lease(
-    store: &Store,
-    lease: &Lease,
-    settings: &Settings,
-) -> Result<(), store::Error> {
-    let sent_at = Instant::now();
-    if ledger::renew(store, lease.worker()).await? {
-        lease.renewed(sent_at);
-        return Ok(());
+    /// Whether the database knows that this process lives. A database that does not answer must not
+    /// keep the loop from looking at the lease.
+    async fn renewed(&self) -> bool {
+        match timeout(self.settings.renew, self.renew_lease()).await {
+            Ok(Ok(())) => true,
+            Ok(Err(error)) => {
+                tracing::warn!(%error, cause = ?std::error::Error::source(&error), "cannot renew the lease");
+                false
+            }
+            Err(_) => {
+                tracing::warn!("cannot renew the lease: the database does not answer");
+                false
+            }
+        }
     }
-    let worker = WorkerId::new();
-    register(store, worker, settings).await?;
-    let stopped = lease.begin_anew(worker);
-    tracing::error!(worker.id = %worker, stopped, "was declared lost: begins anew");
-    metrics::counter!("queue_leases_lost_total").increment(1);
-    Ok(())
+
+    async fn renew_lease(&self) -> Result<(), store::Error> {
+        let sent_at = Instant::now();
+        if ledger::renew(&self.store, self.lease.worker()).await? {
+            self.lease.renewed(sent_at);
+            return Ok(());
+        }
+        let worker = WorkerId::new();
+        register(&self.store, worker, &self.settings).await?;
+        let stopped = self.lease.begin_anew(worker);
+        tracing::error!(worker.id = %worker, stopped, "was declared lost: begins anew");
+        metrics::counter!("queue_leases_lost_total").increment(1);
+        Ok(())
+    }
+
+    /// Hands back what the ledger says is ours and we do not run: claims whose answer was lost. Seen
+    /// twice in a row, since a claim may be committed and not yet admitted.
+    async fn return_strays(&self, seen_before: &mut Vec<Claim>) -> Result<(), store::Error> {
+        let held = ledger::held_by(&self.store, self.lease.worker()).await?;
+        let unknown = self.lease.unknown(&held);
+        let strays: Vec<Claim> =
+            unknown.iter().filter(|claim| seen_before.contains(claim)).copied().collect();
+        *seen_before = unknown;
+        if strays.is_empty() {
+            return Ok(());
+        }
+        let mut tx = self.store.begin().await?;
+        let returned = ledger::hand_back(&mut tx, &strays).await?;
+        tx.commit().await?;
+        tracing::warn!(returned, "claims whose answer was lost are handed back");
+        metrics::counter!("queue_strays_returned_total").increment(returned);
+        Ok(())
+    }
+
+    /// Frees the jobs of silent workers, and rings for them.
+    async fn rescue(&self) {
+        let (silence, grace) = (self.settings.ttl, self.settings.grace);
+        match ledger::rescue(&self.store, silence, grace, RESCUE_AT_ONCE).await {
+            Ok(rescued) => announce(&self.bell, &rescued),
+            Err(error) => {
+                tracing::warn!(%error, cause = ?std::error::Error::source(&error), "cannot rescue");
+            }
+        }
+    }
 }
 
 /// Begins an incarnation in the ledger.
@@ -130,16 +148,6 @@ pub(crate) async fn register(
     let queues = serde_json::Value::Object(queues);
     ledger::register(store, worker, &settings.name, &settings.host, &settings.version, &queues)
         .await
-}
-
-/// Frees the jobs of silent workers, and rings for them. Any keeper may do this at any time.
-async fn rescue(store: &Store, bell: &Bell, silence: Duration, grace: Duration) {
-    match ledger::rescue(store, silence, grace, RESCUE_AT_ONCE).await {
-        Ok(rescued) => announce(bell, &rescued),
-        Err(error) => {
-            tracing::warn!(%error, cause = ?std::error::Error::source(&error), "cannot rescue");
-        }
-    }
 }
 
 fn announce(bell: &Bell, rescued: &[Rescued]) {

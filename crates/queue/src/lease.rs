@@ -24,6 +24,8 @@ struct State {
     renewed_at: Instant,
     running: HashMap<JobId, (i64, Stop)>,
     closing: bool,
+    /// Not renewed for so long that the jobs may be somebody else's.
+    expired: bool,
 }
 
 const POISON: &str = "nobody panics while holding this lock";
@@ -36,6 +38,7 @@ impl Lease {
                 renewed_at: Instant::now(),
                 running: HashMap::new(),
                 closing: false,
+                expired: false,
             }),
         }
     }
@@ -44,11 +47,16 @@ impl Lease {
         self.state.lock().expect(POISON).worker
     }
 
+    /// Whether jobs may be claimed: not while the lease may be lost.
+    pub(crate) fn is_good(&self) -> bool {
+        !self.state.lock().expect(POISON).expired
+    }
+
     /// Takes a claimed job under the lease; `None` when the incarnation that claimed it is over, or
     /// the process stops.
     pub(crate) fn admit(&self, claim: Claim, claimed_by: WorkerId) -> Option<Stop> {
         let mut state = self.state.lock().expect(POISON);
-        if state.worker != claimed_by || state.closing {
+        if state.worker != claimed_by || state.closing || state.expired {
             return None;
         }
         let stop = Stop::default();
@@ -74,16 +82,19 @@ impl Lease {
     }
 
     pub(crate) fn renewed(&self, sent_at: Instant) {
-        self.state.lock().expect(POISON).renewed_at = sent_at;
+        let mut state = self.state.lock().expect(POISON);
+        state.renewed_at = sent_at;
+        state.expired = false;
     }
 
     /// Stops every run when the lease has not been renewed for `limit`: others may take the jobs at
     /// any moment now. Says how many were stopped.
     pub(crate) fn expire(&self, limit: Duration) -> usize {
-        let state = self.state.lock().expect(POISON);
+        let mut state = self.state.lock().expect(POISON);
         if state.renewed_at.elapsed() < limit {
             return 0;
         }
+        state.expired = true;
         stop_all(&state, Reason::LeaseLost)
     }
 
@@ -93,6 +104,7 @@ impl Lease {
         let stopped = stop_all(&state, Reason::LeaseLost);
         state.worker = worker;
         state.renewed_at = Instant::now();
+        state.expired = false;
         stopped
     }
 

@@ -8,6 +8,7 @@
 //! **Invariant:** every job that was claimed is finished, handed back, or lost with the lease; and
 //! its slot is free again only then.
 
+mod alone;
 mod backend;
 mod claimer;
 mod end;

@@ -8,14 +8,16 @@ use std::collections::HashMap;
 use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::{Notify, RwLock, mpsc};
+use tokio::sync::{Notify, mpsc};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::{AbortOnDropHandle, TaskTracker};
 
+use crate::alone::Alone;
 use crate::backend::LedgerBackend;
 use crate::claimer::Claimer;
 use crate::end::End;
 use crate::finish_layer::Delivery;
+use crate::keeper::Keeper;
 use crate::lease::Lease;
 use crate::settings::Settings;
 use crate::share::Share;
@@ -82,14 +84,14 @@ pub async fn run<H: Handler>(
         ears.clone(),
         finished,
     ));
-    let keeper = tokio::spawn(keeper::keep(
-        lease_store,
-        bell.clone(),
-        lease.clone(),
-        share.clone(),
-        settings.clone(),
-        settled.clone(),
-    ));
+    let keeper = Keeper {
+        store: lease_store,
+        bell: bell.clone(),
+        lease: lease.clone(),
+        share: share.clone(),
+        settings: settings.clone(),
+    };
+    let keeper = tokio::spawn(keeper.run(settled.clone()));
 
     let mut workers = Vec::new();
     for &(queue, slots) in &settings.queues {
@@ -161,7 +163,7 @@ fn work<H: Handler>(
     shutdown: CancellationToken,
 ) -> BoxFuture<'static, Result<(), WorkerError>> {
     // A job that killed a worker before runs alone among those of its queue in this process.
-    let alone = Arc::new(RwLock::new(()));
+    let alone = Arc::new(Alone::default());
     let worker = WorkerBuilder::new(queue.as_str())
         .backend(backend)
         .concurrency(slots)
@@ -179,7 +181,7 @@ fn work<H: Handler>(
         .boxed()
 }
 
-async fn run_one<H: Handler>(handler: &H, alone: Arc<RwLock<()>>, delivery: Delivery) -> End {
+async fn run_one<H: Handler>(handler: &H, alone: Arc<Alone>, delivery: Delivery) -> End {
     let Delivery { job, stop, .. } = delivery;
     if job.cancel_requested {
         stop.stop(Reason::Cancelled);
@@ -187,10 +189,10 @@ async fn run_one<H: Handler>(handler: &H, alone: Arc<RwLock<()>>, delivery: Deli
     let crashed_before = job.crashes > 0;
     let handled = async {
         if crashed_before {
-            let _alone = alone.write().await;
+            let _alone = alone.for_a_suspect().await;
             handler.handle(job, stop.clone()).await
         } else {
-            let _beside_others = alone.read().await;
+            let _beside_others = alone.beside_others().await;
             handler.handle(job, stop.clone()).await
         }
     };

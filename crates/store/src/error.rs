@@ -59,10 +59,9 @@ impl From<sqlx::Error> for Error {
                     ("23", Some(name)) => {
                         Error::Rule { constraint: name.to_owned(), source: error }
                     }
-                    // Connection trouble, too many connections, shutdown, serialization, lock timeout.
+                    // Connection trouble, too many connections, shutdown, serialization.
                     _ if code == "57014" => Error::Broken(error), // the statement took too long
                     ("08" | "53" | "57" | "58" | "40", _) => Error::Unavailable(error),
-                    _ if code == "55P03" => Error::Unavailable(error),
                     _ if code == "42501" => Error::Forbidden(error),
                     _ => Error::Broken(error),
                 }

@@ -286,6 +286,22 @@ pub async fn record(store: &Store, id: IntentId, closing: &Closing<'_>) -> Resul
     Ok(written)
 }
 
+/// When the intent's schedule was first tried to be published with the same text.
+///
+/// # Errors
+/// [`crate::Error::Unavailable`].
+pub async fn first_call(conn: &mut Conn, id: IntentId) -> Result<Option<DateTime<Utc>>> {
+    Ok(sqlx::query_scalar!(
+        "select min(earlier.opened_at) from publish_intents earlier
+         join publish_intents this on this.schedule_id = earlier.schedule_id
+             and this.text_hash = earlier.text_hash
+         where this.id = $1",
+        id.0
+    )
+    .fetch_one(conn)
+    .await?)
+}
+
 /// Counts a look-up that did not find the post; says how many there have been in a row.
 ///
 /// # Errors

@@ -109,7 +109,9 @@ impl Store {
             r#"select current_user::text as "user!", rolsuper as "superuser!", rolbypassrls as "bypass!",
                       exists (select from pg_class c join pg_namespace n on n.oid = c.relnamespace
                               where n.nspname = 'public' and c.relkind in ('r', 'p')
-                                and pg_has_role(current_user, c.relowner, 'member')) as "owner!"
+                                and pg_has_role(current_user, c.relowner, 'member')) as "owner!",
+                      exists (select from pg_roles o where o.rolname = 'ezre_operator'
+                                and pg_has_role(current_user, o.oid, 'usage')) as "operator!"
                from pg_roles where rolname = current_user"#
         )
         .fetch_one(&mut *conn)
@@ -126,6 +128,9 @@ impl Store {
         }
         if facts.owner {
             return refuse("which owns tables");
+        }
+        if facts.operator {
+            return refuse("which is an operator without asking (it must be `noinherit`)");
         }
         if facts.user != self.login.role() {
             return refuse("which is not this process' own");

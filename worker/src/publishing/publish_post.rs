@@ -237,8 +237,11 @@ async fn closed_key(
                 format!("{key} is closed until {}", until.format("%Y-%m-%d %H:%M:%S UTC")),
             ),
         };
-        let why = Wait { code: code.to_owned(), message, key: Some(key) };
-        Next::Later { until: until.max(schedule.now), why }
+        // No key: nothing is closed by this, and the claimer, which knows what is closed when the
+        // job comes back, moves it out of the way itself.
+        let why = Wait { code: code.to_owned(), message, key: None };
+        let soon = schedule.now + TimeDelta::seconds(2);
+        Next::Later { until: until.clamp(schedule.now, soon), why }
     }))
 }
 

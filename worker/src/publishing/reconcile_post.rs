@@ -21,7 +21,7 @@ use store::schedules::{self, Entry, Locked, Move, Status};
 use store::{Claimed, ledger::Finish, published_posts};
 
 /// How far the network's clock may be behind the database's.
-const CLOCK_SKEW: TimeDelta = TimeDelta::seconds(5);
+const CLOCK_SKEW: TimeDelta = TimeDelta::seconds(60);
 
 /// How long after a call the account is read back for the first time, and between two reads.
 pub(super) fn wait(fleet: &Fleet, platform: Platform) -> TimeDelta {
@@ -58,8 +58,10 @@ pub(crate) async fn reconcile_post(run: Run<ReconcilePost>) -> Answer<ReconcileP
         }
         Err(problem) => return ask_person(&run, tx, &schedule, &intent, problem).await,
     };
+    let first_call = intents::first_call(&mut tx, intent.id).await.map_err(failed)?;
     tx.commit().await.map_err(failed)?;
-    match look(&run, &schedule, &intent, &access).await? {
+    let first_call = first_call.unwrap_or(intent.opened_at);
+    match look(&run, &schedule, &intent, first_call, &access).await? {
         Ok(post) => write(&run, post).await,
         Err(error) => no_look(&run, error).await,
     }
@@ -95,11 +97,13 @@ async fn look(
     run: &Run<ReconcilePost>,
     schedule: &Locked,
     intent: &Intent,
+    first_call: DateTime<Utc>,
     access: &Access,
 ) -> Result<Result<Option<FoundPost>, connectors::Error>, Failure> {
     let connector = run.fleet.connector(schedule.platform);
     let draft = Draft { text: intent.text.clone(), media_ids: intent.media_ids.clone() };
-    let since = intent.opened_at - CLOCK_SKEW;
+    // From the first call with this text on: an earlier one, given up as absent, may have come late.
+    let since = first_call - CLOCK_SKEW;
     let mut alike: Vec<FoundPost> = Vec::new();
     let mut page: Option<String> = None;
     loop {

@@ -1,34 +1,33 @@
 -- Claims jobs fairly. $1 queue, $2 worker, $3 first lane to look at, $4 at most so many,
 -- $5 at most so many running of one lane, $6 at most so many of one lane by this claim.
 --
--- Walks from lane to lane along the index (never over the jobs of one lane), shares the window
--- among the lanes found, and moves jobs whose key is closed to its opening instead of claiming.
-with recursive lanes (lane, n) as (
-    select first.* from (
-        select j.lane, 1 from jobs j
+-- Walks from lane to lane along the index (never over the jobs of one lane) until it has found
+-- enough lanes with room, shares the window among them, and moves jobs whose key is closed to its
+-- opening instead of claiming. A worker that was declared lost gets nothing.
+with recursive lanes (lane, room, n, steps) as (
+    select first.lane, r.room, (r.room > 0)::int, 1
+    from (
+        select j.lane from jobs j
         where j.queue = $1 and j.state = 'ready' and j.lane >= $3::uuid
         order by j.lane limit 1
     ) first
+    cross join lateral (select lane_room($1, first.lane, $5::bigint) as room) r
     union all
-    select following.lane, l.n + 1
-    from lanes l cross join lateral (
+    select following.lane, r.room, l.n + (r.room > 0)::int, l.steps + 1
+    from lanes l
+    cross join lateral (
         select j.lane from jobs j
         where j.queue = $1 and j.state = 'ready' and j.lane > l.lane
         order by j.lane limit 1
     ) following
-    where l.n < $4::int
+    cross join lateral (select lane_room($1, following.lane, $5::bigint) as room) r
+    where l.n < $4::int and l.steps < 1000
 ),
 open_lanes as materialized (
-    select l.lane, l.n,
-           $5::bigint - (select count(*) from (
-                     select from jobs r
-                     where r.queue = $1 and r.lane = l.lane and r.state = 'running' limit $5::bigint
-                 ) busy) as room
-    from lanes l
-    where not exists (
-        select from pauses p
-        where (p.queue = $1 or p.queue is null and $1 <> 'control') and (p.organization_id = l.lane or p.organization_id is null)
-    )
+    select lane, room from lanes
+    where room > 0
+      and exists (select from workers w
+                  where w.id = $2::uuid and w.lost_at is null and w.stopped_at is null)
 ),
 picked as materialized (
     select job.id, job.limit_keys

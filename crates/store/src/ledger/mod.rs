@@ -20,7 +20,7 @@ pub use cancel::{Cancelled, cancel, cancel_requests};
 pub use claim::{ClaimedJob, Claims, Window, claim, next_due, promote};
 pub use enqueue::{Enqueued, enqueue};
 pub use finish::{Ended, Finish, finish, hand_back, progress};
-pub use pause::{Paused, close_key, closed, pause, pauses, reopen_key, resume};
+pub use pause::{Paused, close_key, closed, free_parked, pause, pauses, reopen_key, resume};
 pub use prune::{make_partitions, prune};
 pub use read::{JobFilter, JobView, QueueDepth, depths, get, get_many, list, oldest_due};
 pub use rescue::{Rescued, rescue};

@@ -198,6 +198,56 @@ async fn one_organization_gets_no_more_slots_than_its_share() {
 }
 
 #[tokio::test]
+async fn a_lane_that_may_run_nothing_more_is_in_nobodys_way() {
+    let fixture = Fixture::new().await;
+    sqlx::query("update jobs set state = 'ready', worker = null, limit_keys = '{}'")
+        .execute(&fixture.scratch.pool)
+        .await
+        .unwrap();
+    let mut conn = fixture.scratch.pool.acquire().await.unwrap();
+    let paused = jobs::OrganizationId(Uuid::nil());
+    super::pause(&mut conn, Uuid::now_v7(), Some(paused), None, "the model says so", "")
+        .await
+        .unwrap();
+    drop(conn);
+    // One slot, and the first lane is paused.
+    let mut window = Window { jobs: 1, per_lane: 10_000, per_claim: 10_000, cursor: Uuid::nil() };
+    let claims = claim(&fixture.scratch.store, Queue::Publish, fixture.worker, &mut window).await;
+    let lane = claims.unwrap().jobs[0].organization_id;
+    assert_ne!(lane, Some(paused));
+    fixture.scratch.drop().await;
+}
+
+#[tokio::test]
+async fn a_lost_worker_claims_nothing() {
+    let fixture = Fixture::new().await;
+    sqlx::query("update workers set lost_at = now()").execute(&fixture.scratch.pool).await.unwrap();
+    let mut window = Window { jobs: 10, per_lane: 10_000, per_claim: 10_000, cursor: Uuid::nil() };
+    let claims = claim(&fixture.scratch.store, Queue::Publish, fixture.worker, &mut window).await;
+    assert!(claims.unwrap().jobs.is_empty());
+    fixture.scratch.drop().await;
+}
+
+#[tokio::test]
+async fn a_job_whose_parking_crossed_its_keys_opening_is_let_go() {
+    let fixture = Fixture::new().await;
+    sqlx::query(
+        "update jobs set parked_by = 'closed', run_at = '9999-12-31' where state = 'scheduled'",
+    )
+    .execute(&fixture.scratch.pool)
+    .await
+    .unwrap();
+    let mut conn = fixture.scratch.pool.acquire().await.unwrap();
+    super::close_key(&mut conn, "closed", None, "the model says so").await.unwrap();
+    assert_eq!(super::free_parked(&mut conn).await.unwrap(), 0, "its key is closed");
+    sqlx::query("delete from closed_keys").execute(&mut *conn).await.unwrap();
+    let waiting = fixture.before.iter().filter(|row| row.job.state == State::Scheduled).count();
+    assert_eq!(super::free_parked(&mut conn).await.unwrap(), waiting as u64);
+    drop(conn);
+    fixture.scratch.drop().await;
+}
+
+#[tokio::test]
 async fn a_claim_behind_the_last_lane_begins_again_at_the_first() {
     let fixture = Fixture::new().await;
     let mut window = Window { jobs: 1, per_lane: 10_000, per_claim: 10_000, cursor: Uuid::max() };

@@ -123,6 +123,22 @@ pub async fn closed(conn: &mut Conn, keys: &[String]) -> Result<Option<(String, 
     Ok(row.map(|row| (row.key, row.until)))
 }
 
+/// Lets go of jobs that wait for a key that is no longer closed: its opening and their parking
+/// crossed. Says how many.
+///
+/// # Errors
+/// [`crate::Error::Unavailable`].
+pub async fn free_parked(conn: &mut Conn) -> Result<u64> {
+    let done = sqlx::query!(
+        "update jobs set run_at = now()
+         where parked_by is not null and state = 'scheduled' and run_at > now() + interval '5 seconds'
+           and not exists (select from closed_keys c where c.key = jobs.parked_by and c.until > now())"
+    )
+    .execute(conn)
+    .await?;
+    Ok(done.rows_affected())
+}
+
 /// Opens a key and lets go of what waited for it; says how many jobs.
 ///
 /// # Errors

@@ -24,15 +24,10 @@ pub async fn make_partitions(store: &Store) -> Result<i32> {
 /// the rows deleted.
 ///
 /// # Errors
-/// [`crate::Error::Unavailable`].
+/// [`crate::Error::Unavailable`]; [`crate::Error::Broken`] when the history is in use for longer than
+/// two seconds.
 pub async fn prune(conn: &mut Conn, keep: Duration) -> Result<(i32, u64)> {
     let seconds = keep.as_secs_f64();
-    let dropped = sqlx::query_scalar!(
-        r#"select ledger_drop_partitions(make_interval(secs => $1)) as "dropped!""#,
-        seconds
-    )
-    .fetch_one(&mut *conn)
-    .await?;
     let mut deleted = 0;
     deleted += sqlx::query!(
         "delete from idempotency_keys where (lane, key) in
@@ -57,8 +52,15 @@ pub async fn prune(conn: &mut Conn, keep: Duration) -> Result<(i32, u64)> {
     .await?
     .rows_affected();
     deleted += sqlx::query!("delete from closed_keys where until < now() - interval '1 day'")
-        .execute(conn)
+        .execute(&mut *conn)
         .await?
         .rows_affected();
+    // Last, because it locks the history against everybody who ends a job until the commit.
+    let dropped = sqlx::query_scalar!(
+        r#"select ledger_drop_partitions(make_interval(secs => $1)) as "dropped!""#,
+        seconds
+    )
+    .fetch_one(conn)
+    .await?;
     Ok((dropped, deleted))
 }

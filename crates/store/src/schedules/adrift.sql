@@ -23,9 +23,13 @@ where s.id in (
         select id from schedules
         where status = 'scheduled' and publish_planned_at < now() - make_interval(secs => $1)
           and updated_at < now() - make_interval(secs => $1))
+  -- Of the row itself, so that it is judged anew under the lock.
+  and s.updated_at < now() - make_interval(secs => $1)
+  and (s.status in ('publishing', 'unconfirmed')
+       or s.status = 'scheduled' and s.publish_planned_at < now() - make_interval(secs => $1))
   and not exists (select from jobs j where j.unique_key = 'publish:' || s.id)
   and not exists (select from jobs j where j.unique_key = 'reconcile:' || i.id)
   and (i.state is distinct from 'open' or i.answer_before < now())
-  and (s.status <> 'unconfirmed' or (i.id is not null and i.asked_at is null))
+  and (s.status <> 'unconfirmed' or i.state = 'published' or (i.id is not null and i.asked_at is null))
 order by s.updated_at limit $2
 for update of s skip locked
