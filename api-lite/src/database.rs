@@ -38,6 +38,11 @@ impl Database {
         self.store.verify_when_up().await
     }
 
+    /// The connections of this process.
+    pub(crate) fn connections(&self) -> store::Connections {
+        self.store.connections()
+    }
+
     /// A transaction with which the caller reads: one organization's rows, or an operator's all.
     pub(crate) async fn reading(&self, principal: &Principal) -> Result<Acting> {
         match principal.organization() {

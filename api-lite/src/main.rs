@@ -22,6 +22,7 @@ mod body;
 mod checks;
 mod database;
 mod enqueue;
+mod figures;
 mod openapi;
 mod page;
 mod principal;
@@ -104,6 +105,7 @@ async fn run(config: ApiConfig, telemetry: Telemetry) -> anyhow::Result<()> {
     let app = App::new(&config, config.public_url_at(address), shutdown.clone())?;
     tracing::info!(api.address = %address, "api.listening");
 
+    figures::start(&telemetry, &app.database);
     let router = routes::router(app.clone(), &telemetry);
     let serving = serve::serve(listener, router, shutdown, config.shutdown_timeout);
     let verifying = async {

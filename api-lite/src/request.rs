@@ -100,20 +100,8 @@ fn is_stream(method: &Method, route: &str) -> bool {
 
 fn record(method: &Method, route: &str, response: &Response, took: Duration) {
     let status = response.status();
-    // Methods are the caller's to choose: an unknown one must not become a label of its own.
-    let known = [Method::GET, Method::HEAD, Method::POST, Method::PUT, Method::DELETE];
-    let method = known.iter().find(|known| *known == method).map_or("_OTHER", Method::as_str);
-    metrics::histogram!(
-        "http_server_request_duration_seconds",
-        "http_request_method" => method.to_owned(),
-        "http_route" => route.to_owned(),
-        "http_response_status_code" => status.as_str().to_owned(),
-    )
-    .record(took.as_secs_f64());
     let word = response.extensions().get::<Word>().map(|word| word.0);
-    if let Some(word) = word {
-        metrics::counter!("http_server_requests_refused_total", "reason" => word).increment(1);
-    }
+    crate::figures::answered(method, route, status, took, word);
     tracing::info!(
         http.response.status_code = status.as_u16(),
         problem.code = word,

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
-use crate::{Scheduler, every};
+use crate::{Scheduler, Step, every, figures};
 use jobs::kinds::PruneLedger;
 use jobs::{NewJob, Origin, Queue};
 use store::ledger;
@@ -14,7 +14,7 @@ use store::ledger;
 const EVERY: Duration = Duration::from_secs(3600);
 
 pub(crate) async fn run(scheduler: Arc<Scheduler>, shutdown: CancellationToken) {
-    every("housekeeping", EVERY, shutdown, async || {
+    every(Step::Housekeeping, EVERY, shutdown, async || {
         let made = ledger::make_partitions(&scheduler.store).await?;
         if made > 0 {
             tracing::info!(made, "history.partitions_made");
@@ -23,8 +23,10 @@ pub(crate) async fn run(scheduler: Arc<Scheduler>, shutdown: CancellationToken) 
         let mut prune = NewJob::new(Origin::Scheduler, None, &args);
         prune.unique_key = Some("ledger.prune".to_owned());
         let mut tx = scheduler.store.begin().await?;
-        ledger::enqueue(&mut tx, &[prune]).await?;
+        let prune = [prune];
+        ledger::enqueue(&mut tx, &prune).await?;
         tx.commit().await?;
+        figures::enqueued(&prune);
         scheduler.ring(Queue::Maintenance, 1).await;
         Ok(())
     })

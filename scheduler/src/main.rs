@@ -6,6 +6,7 @@
 //!
 //! **Invariant:** what is due is decided by the database's clock alone.
 
+mod figures;
 mod housekeeping;
 mod migrate;
 mod plan;
@@ -72,8 +73,10 @@ async fn schedule() -> anyhow::Result<()> {
             config.database_pool_size,
         )?
     };
+    figures::start(&telemetry, &store);
+    let flow = figures::flow(&config, store.clone());
     let ready = store.clone();
-    let checks = boot::admin::Checks::new().ready(move || {
+    let checks = boot::admin::Checks::new().work(flow.clone()).ready(move || {
         let store = ready.clone();
         async move { store.ping().await.map_err(|error| error.to_string()) }
     });
@@ -97,6 +100,8 @@ async fn schedule() -> anyhow::Result<()> {
         plan::run(scheduler.clone(), shutdown.clone()),
         rescue::run(scheduler.clone(), shutdown.clone()),
         housekeeping::run(scheduler.clone(), shutdown.clone()),
+        figures::run(scheduler.clone(), shutdown.clone()),
+        flow.watch(shutdown.clone()),
     );
     tracing::info!("scheduler.stopped");
     let _ = admin.task.await;
@@ -114,10 +119,47 @@ impl Scheduler {
     }
 }
 
+/// How long one step may take: longer than any statement.
+const STEP: Duration = Duration::from_secs(90);
+
+/// What the scheduler does again and again.
+#[derive(Clone, Copy, Debug)]
+enum Step {
+    /// Turns due schedules into publishing jobs.
+    Publish,
+    /// Turns schedules that come up into preparing jobs.
+    Prepare,
+    /// Mends schedules and jobs that nobody cares for any more.
+    Mend,
+    /// Frees the jobs of dead workers.
+    Rescue,
+    /// Makes the history's partitions, and asks for pruning.
+    Housekeeping,
+    /// Measures the fleet.
+    Measure,
+}
+
+impl Step {
+    const ALL: [Step; 6] =
+        [Step::Publish, Step::Prepare, Step::Mend, Step::Rescue, Step::Housekeeping, Step::Measure];
+
+    /// The name in logs and metrics.
+    const fn as_str(self) -> &'static str {
+        match self {
+            Step::Publish => "publish",
+            Step::Prepare => "prepare",
+            Step::Mend => "mend",
+            Step::Rescue => "rescue",
+            Step::Housekeeping => "housekeeping",
+            Step::Measure => "measure",
+        }
+    }
+}
+
 /// Does a step again and again until the process is asked to stop; a step that fails is logged,
 /// counted and done again at its next turn.
 async fn every(
-    name: &'static str,
+    what: Step,
     pause: Duration,
     shutdown: CancellationToken,
     mut step: impl AsyncFnMut() -> store::Result<()>,
@@ -129,9 +171,15 @@ async fn every(
             () = shutdown.cancelled() => return,
             _ = turns.tick() => {}
         }
-        if let Err(error) = step().await {
-            metrics::counter!("scheduler_failures_total", "step" => name).increment(1);
-            tracing::warn!(step = name, %error, cause = ?std::error::Error::source(&error), "a step failed");
+        // A database that answers no more must not end the step for good.
+        let Ok(done) = tokio::time::timeout(STEP, step()).await else {
+            figures::stepped(what, false);
+            tracing::warn!(step = what.as_str(), "a step took too long and is begun anew");
+            continue;
+        };
+        figures::stepped(what, done.is_ok());
+        if let Err(error) = done {
+            tracing::warn!(step = what.as_str(), %error, cause = ?std::error::Error::source(&error), "a step failed");
         }
     }
 }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
-use crate::{Scheduler, every};
+use crate::{Scheduler, Step, every, figures};
 use jobs::kinds::{PreparePost, PublishPost};
 use jobs::{NewJob, Origin, Queue, publish_limit_keys};
 use store::{ledger, schedules};
@@ -22,9 +22,9 @@ const AT_ONCE: i64 = 500;
 pub(crate) async fn run(scheduler: Arc<Scheduler>, shutdown: CancellationToken) {
     let planner = &scheduler;
     tokio::join!(
-        every("publish", EVERY, shutdown.clone(), async || planner.plan_publishing().await),
-        every("prepare", EVERY, shutdown.clone(), async || planner.plan_preparing().await),
-        every("mend", MEND_EVERY, shutdown, async || planner.mend().await),
+        every(Step::Publish, EVERY, shutdown.clone(), async || planner.plan_publishing().await),
+        every(Step::Prepare, EVERY, shutdown.clone(), async || planner.plan_preparing().await),
+        every(Step::Mend, MEND_EVERY, shutdown, async || planner.mend().await),
     );
 }
 
@@ -36,6 +36,7 @@ impl Scheduler {
             let jobs: Vec<NewJob> = due.iter().map(publishing).collect();
             ledger::enqueue(&mut tx, &jobs).await?;
             tx.commit().await?;
+            figures::enqueued(&jobs);
             if jobs.is_empty() {
                 return Ok(());
             }
@@ -50,6 +51,7 @@ impl Scheduler {
         let jobs: Vec<NewJob> = due.iter().map(preparing).collect();
         ledger::enqueue(&mut tx, &jobs).await?;
         tx.commit().await?;
+        figures::enqueued(&jobs);
         if !jobs.is_empty() {
             self.ring(Queue::Publish, jobs.len()).await;
         }

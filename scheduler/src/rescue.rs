@@ -9,9 +9,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio_util::sync::CancellationToken;
 
-use crate::{Scheduler, every};
+use crate::{Scheduler, Step, every, figures};
 use jobs::Queue;
-use jobs::protocol::Outcome;
 use store::ledger;
 
 const EVERY: Duration = Duration::from_secs(3);
@@ -22,7 +21,7 @@ const STALL: Duration = Duration::from_secs(2);
 pub(crate) async fn run(scheduler: Arc<Scheduler>, shutdown: CancellationToken) {
     let grace = scheduler.config.lease.rescue_grace;
     let mut steady_since = Instant::now();
-    every("rescue", EVERY, shutdown, async || {
+    every(Step::Rescue, EVERY, shutdown, async || {
         let asked = Instant::now();
         let answer = scheduler.store.ping().await;
         // A database that was slow to answer was slow for the workers too.
@@ -39,9 +38,7 @@ pub(crate) async fn run(scheduler: Arc<Scheduler>, shutdown: CancellationToken) 
         for job in rescued {
             tracing::warn!(job.id = %job.job_id, job.kind = job.kind, worker.id = ?job.worker,
                 outcome = ?job.outcome, "rescued from a dead worker");
-            metrics::counter!("queue_rescued_total", "queue" => job.queue.clone(),
-                "quarantined" => if job.outcome == Some(Outcome::Dead) { "true" } else { "false" })
-            .increment(1);
+            figures::rescued(&job);
             if job.outcome.is_some() && job.notify_end {
                 scheduler.bell.ended(job.job_id.0);
             } else if let Ok(queue) = job.queue.parse() {

@@ -60,6 +60,11 @@ impl Api {
         Self { organization: Some(organization.to_owned()), ..self.clone() }
     }
 
+    /// The same API by way of another address.
+    pub fn by_way_of(&self, base_url: &str) -> Self {
+        Self { base_url: base_url.trim_end_matches('/').to_owned(), ..self.clone() }
+    }
+
     /// The token.
     pub fn token(&self) -> &str {
         &self.token

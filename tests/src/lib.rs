@@ -7,6 +7,7 @@
 //! | `wait.rs` | waiting for a named condition, up to a deadline |
 //! | `picture.rs` | images that nobody has posted before |
 //! | `harness/` | the real processes, started for one test |
+//! | `chaos/` | the same, with everything going wrong on purpose, and a verdict |
 //!
 //! **Invariant:** nothing here is part of the product.
 
@@ -14,6 +15,8 @@ pub mod contract;
 
 #[cfg(feature = "fleet")]
 pub mod api;
+#[cfg(feature = "fleet")]
+pub mod chaos;
 #[cfg(feature = "fleet")]
 pub mod harness;
 #[cfg(feature = "fleet")]

@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex};
 use tokio_util::task::TaskTracker;
 use tracing::Instrument;
 
+use crate::figures::{self, Parked};
 use crate::fleet::Fleet;
 use crate::run::{Answer, Ended, Run};
 use crate::{accounts, content, control, maintenance, organizations, publishing};
@@ -29,14 +30,14 @@ impl Handler for Dispatch {
         let Ok(kind) = Kind::from_str(&job.kind) else {
             return park(
                 &job,
-                "unknown_kind",
+                Parked::UnknownKind,
                 format!("this build does not know the kind {:?}", job.kind),
             );
         };
         if job.args_version > kind.spec().args_version {
             return park(
                 &job,
-                "unreadable_arguments",
+                Parked::UnreadableArguments,
                 format!(
                     "this build reads version {} of the arguments of {kind}, not {}",
                     kind.spec().args_version,
@@ -114,9 +115,9 @@ impl Dispatch {
                 tracing::info!("job.done");
                 End::Done(json!(output))
             }
-            Ok(Ok(Ended::Recorded)) => {
+            Ok(Ok(Ended::Recorded { outcome, code })) => {
                 tracing::info!("job.recorded");
-                End::Recorded
+                End::Recorded { outcome, code }
             }
             Ok(Err(failure)) => {
                 tracing::info!(?failure, "job.failed");
@@ -133,8 +134,9 @@ impl Dispatch {
     }
 }
 
-fn park(job: &ClaimedJob, code: &str, message: String) -> End {
+fn park(job: &ClaimedJob, reason: Parked, message: String) -> End {
+    let code = reason.as_str();
     tracing::error!(job.id = %job.id, job.kind = job.kind, code, "parked: {message}");
-    metrics::counter!("queue_parked_total", "reason" => code.to_owned()).increment(1);
+    figures::parked(reason, 1);
     End::Parked(Wait { code: code.to_owned(), message, key: None })
 }

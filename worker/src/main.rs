@@ -9,6 +9,7 @@ mod accounts;
 mod content;
 mod control;
 mod dispatch;
+mod figures;
 mod fleet;
 mod maintenance;
 mod organizations;
@@ -16,6 +17,7 @@ mod publishing;
 mod run;
 
 use anyhow::Context;
+use boot::admin::Checks;
 use boot::{Process, WorkerConfig};
 use secrecy::ExposeSecret;
 use std::process::ExitCode;
@@ -58,7 +60,15 @@ async fn work(config: WorkerConfig, telemetry: boot::Telemetry) -> anyhow::Resul
     let lease_store = Store::new(url, Login::Worker, 1)?;
     // Metrics stay readable while the worker hands over.
     let drained = CancellationToken::new();
-    let admin = serve_admin(&config, &store, &telemetry, drained.clone()).await?;
+    figures::start(&telemetry, &store, &lease_store);
+    let flow = figures::flow(&config, store.clone());
+    let ready = store.clone();
+    let checks = Checks::new().work(flow.clone()).ready(move || {
+        let store = ready.clone();
+        async move { store.ping().await.map_err(|error| error.to_string()) }
+    });
+    let listen = config.metrics_listen;
+    let admin = boot::admin::serve_admin(listen, &telemetry, checks, drained.clone()).await?;
     tokio::select! {
         () = shutdown.cancelled() => return Ok(()),
         verified = futures::future::try_join(store.verify_when_up(), lease_store.verify_when_up()) => {
@@ -72,7 +82,7 @@ async fn work(config: WorkerConfig, telemetry: boot::Telemetry) -> anyhow::Resul
     let shielded = TaskTracker::new();
     let fleet = Arc::new(fleet(&config, store.clone(), bell.clone())?);
     let settings = settings(&config)?;
-    tokio::spawn(measure(store.clone(), drained.clone()));
+    tokio::spawn(flow.watch(drained.clone()));
     queue::run(
         store,
         lease_store,
@@ -84,7 +94,7 @@ async fn work(config: WorkerConfig, telemetry: boot::Telemetry) -> anyhow::Resul
     )
     .await?;
     drained.cancel();
-    let _ = admin.await;
+    let _ = admin.task.await;
     Ok(())
 }
 
@@ -133,64 +143,4 @@ fn settings(config: &WorkerConfig) -> anyhow::Result<queue::Settings> {
 fn hostname() -> String {
     std::fs::read_to_string("/proc/sys/kernel/hostname")
         .map_or_else(|_| "unknown".to_owned(), |name| name.trim().to_owned())
-}
-
-/// How often the queues are measured.
-const MEASURE_EVERY: Duration = Duration::from_secs(10);
-/// How old the oldest due job may be before work counts as stuck.
-const STUCK: Duration = Duration::from_secs(60);
-
-async fn serve_admin(
-    config: &WorkerConfig,
-    store: &Store,
-    telemetry: &boot::Telemetry,
-    shutdown: CancellationToken,
-) -> anyhow::Result<tokio::task::JoinHandle<()>> {
-    let (ready, flowing) = (store.clone(), store.clone());
-    let checks = boot::admin::Checks::new()
-        .ready(move || {
-            let store = ready.clone();
-            async move { store.ping().await.map_err(|error| error.to_string()) }
-        })
-        .work(move || {
-            let store = flowing.clone();
-            async move { work_flows(&store).await }
-        });
-    let admin =
-        boot::admin::serve_admin(config.metrics_listen, telemetry, checks, shutdown).await?;
-    Ok(admin.task)
-}
-
-/// Keeps the gauges of the queues fresh.
-async fn measure(store: Store, until: CancellationToken) {
-    let mut turns = tokio::time::interval(MEASURE_EVERY);
-    loop {
-        tokio::select! {
-            () = until.cancelled() => return,
-            _ = turns.tick() => {}
-        }
-        if let Err(reason) = work_flows(&store).await {
-            tracing::warn!(reason, "work does not flow");
-        }
-    }
-}
-
-/// Fails on the oldest due job of any queue.
-async fn work_flows(store: &Store) -> Result<(), String> {
-    let oldest = async {
-        let mut tx = store.begin().await?;
-        store::ledger::oldest_due(&mut tx).await
-    };
-    let oldest = oldest.await.map_err(|error: store::Error| error.to_string())?;
-    for (queue, seconds) in &oldest {
-        metrics::gauge!("queue_oldest_due_seconds", "queue" => queue.as_str()).set(*seconds);
-    }
-    for (queue, seconds) in oldest {
-        if seconds > STUCK.as_secs_f64() {
-            return Err(format!(
-                "the oldest due job of the queue {queue} waits for {seconds:.0} s"
-            ));
-        }
-    }
-    Ok(())
 }

@@ -10,7 +10,8 @@ use tokio::task::JoinHandle;
 use tokio_util::task::TaskTracker;
 
 use crate::fleet::Fleet;
-use jobs::{Failure, JobKind, NewJob, OrganizationId, Origin, Problem, Queue};
+use jobs::protocol::Outcome;
+use jobs::{Code, Failure, JobKind, NewJob, OrganizationId, Origin, Problem, Queue};
 use queue::Stop;
 use store::ledger::{ClaimedJob, Finish};
 use store::{Claim, Claimed};
@@ -20,8 +21,13 @@ use store::{Claim, Claimed};
 pub(crate) enum Ended<T> {
     /// The work is done; the finisher will record it.
     Done(T),
-    /// The job has ended in the handler's own transaction.
-    Recorded,
+    /// The run has ended in the handler's own transaction.
+    Recorded {
+        /// How the job ended; `None` when it waits for another run.
+        outcome: Option<Outcome>,
+        /// What went wrong.
+        code: Option<Code>,
+    },
 }
 
 /// What a handler answers.
@@ -99,6 +105,9 @@ impl<K: JobKind> Run<K> {
             })
             .collect();
         store::ledger::enqueue(tx, &jobs).await.map_err(failed)?;
+        for job in &jobs {
+            boot::figures::sent(job.kind.spec().queue.as_str(), job.kind.as_str(), 1);
+        }
         let mut to_ring = self.to_ring.lock().expect("nobody panics while holding this lock");
         to_ring.extend(jobs.iter().map(|job| job.kind.spec().queue));
         Ok(())
@@ -125,11 +134,17 @@ impl<K: JobKind> Run<K> {
     /// # Errors
     /// [`Failure::ClaimLost`], [`Failure::Interrupted`].
     pub(crate) async fn finish(&self, mut tx: Claimed, finish: Finish) -> Answer<K> {
+        let code = match &finish {
+            Finish::Dead(problem) | Finish::Cancelled(problem) | Finish::Retry(problem, _) => {
+                Some(problem.code)
+            }
+            Finish::Done(_) | Finish::Snooze(..) | Finish::SnoozeFor(..) => None,
+        };
         let ended =
             store::ledger::finish(&mut tx, &[(self.claim(), finish)]).await.map_err(failed)?;
         tx.commit().await.map_err(failed)?;
-        let over = ended.iter().any(|ended| ended.outcome.is_some());
-        if over && self.job.notify_end {
+        let outcome = ended.iter().find_map(|ended| ended.outcome);
+        if outcome.is_some() && self.job.notify_end {
             self.fleet.bell.ended(self.job.id.0);
         }
         let rung = std::mem::take(
@@ -138,7 +153,7 @@ impl<K: JobKind> Run<K> {
         for queue in rung {
             self.fleet.ring(queue);
         }
-        Ok(Ended::Recorded)
+        Ok(Ended::Recorded { outcome, code })
     }
 
     /// Runs a future to its end even when this run is stopped or its lease is lost, keeps the

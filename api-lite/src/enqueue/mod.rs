@@ -128,7 +128,8 @@ async fn insert(
     let jobs = read(&mut tx, &ids).await?;
     tx.commit().await?;
     for one in prepared {
-        metrics::counter!("queue_enqueued_total", "job_kind" => one.job.kind.as_str()).increment(1);
+        let kind = one.job.kind;
+        boot::figures::sent(kind.spec().queue.as_str(), kind.as_str(), 1);
     }
     Ok((jobs, false))
 }

@@ -10,7 +10,6 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
@@ -22,6 +21,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::Telemetry;
+use crate::flow::{Flow, Stuck};
 
 /// How long a check may take before it counts as failed.
 const CHECK_TIMEOUT: Duration = Duration::from_secs(5);
@@ -29,20 +29,36 @@ const CHECK_TIMEOUT: Duration = Duration::from_secs(5);
 /// Why something is not healthy: a sentence for operators, without secrets.
 pub type Reason = String;
 
-type Check = Arc<dyn Fn() -> BoxFuture<'static, Result<(), Reason>> + Send + Sync>;
+/// What a failed check answers.
+#[derive(Debug, Default, Serialize)]
+pub struct Failing {
+    /// Why.
+    pub reason: Reason,
+    /// The queues in which due work does not move, the worst first.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub queues: Vec<Stuck>,
+}
 
-/// What `/health/ready` and `/health/work` ask. Without a check, each is healthy.
+impl From<Reason> for Failing {
+    fn from(reason: Reason) -> Self {
+        Self { reason, queues: Vec::new() }
+    }
+}
+
+type Check = Arc<dyn Fn() -> BoxFuture<'static, Result<(), Failing>> + Send + Sync>;
+
+/// What `/health/ready` and `/health/work` ask. Without a check of its own, a process is always
+/// ready, and does not answer for work.
 #[derive(Clone)]
 pub struct Checks {
     ready: Check,
-    work: Check,
+    work: Option<Check>,
 }
 
 impl Checks {
-    /// Always healthy.
+    /// Always ready.
     pub fn new() -> Self {
-        let healthy: Check = Arc::new(|| Box::pin(async { Ok(()) }));
-        Self { ready: Arc::clone(&healthy), work: healthy }
+        Self { ready: Arc::new(|| Box::pin(async { Ok(()) })), work: None }
     }
 
     /// Asks this whether the process can accept work.
@@ -51,17 +67,20 @@ impl Checks {
     where
         F: Future<Output = Result<(), Reason>> + Send + 'static,
     {
-        self.ready = Arc::new(move || Box::pin(check()));
+        self.ready = Arc::new(move || {
+            let ready = check();
+            Box::pin(async move { Ok(ready.await?) })
+        });
         self
     }
 
     /// Asks this whether work is flowing.
     #[must_use]
-    pub fn work<F>(mut self, check: impl Fn() -> F + Send + Sync + 'static) -> Self
-    where
-        F: Future<Output = Result<(), Reason>> + Send + 'static,
-    {
-        self.work = Arc::new(move || Box::pin(check()));
+    pub fn work(mut self, flow: Arc<Flow>) -> Self {
+        self.work = Some(Arc::new(move || {
+            let flow = Arc::clone(&flow);
+            Box::pin(async move { flow.check().await })
+        }));
         self
     }
 }
@@ -123,48 +142,44 @@ pub async fn serve_admin(
     Ok(Admin { address, task })
 }
 
-/// `/metrics`, `/health/live`, `/health/ready` and `/health/work`. A failed check answers 503
-/// with its reason.
+/// `/metrics`, `/health/live`, `/health/ready` and, where there is a check for it,
+/// `/health/work`. A failed check answers 503 with its reason.
 pub fn metrics_router(telemetry: &Telemetry, checks: Checks) -> Router {
     let telemetry = telemetry.clone();
     let metrics = move || async move {
         ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], telemetry.render())
     };
-    Router::new()
+    let asking = |check: Check| get(async move || answer(&check, CHECK_TIMEOUT).await);
+    let router = Router::new()
         .route("/metrics", get(metrics))
-        .route("/health/live", get(|| async { healthy() }))
-        .route("/health/ready", get(ready))
-        .route("/health/work", get(work))
-        .with_state(checks)
+        .route("/health/live", get(async || healthy()))
+        .route("/health/ready", asking(checks.ready));
+    match checks.work {
+        Some(work) => router.route("/health/work", asking(work)),
+        None => router,
+    }
 }
 
 #[derive(Serialize)]
 struct Health {
     status: &'static str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    reason: Option<Reason>,
+    #[serde(flatten)]
+    failing: Option<Failing>,
 }
 
 fn healthy() -> Response {
-    Json(Health { status: "ok", reason: None }).into_response()
-}
-
-async fn ready(State(checks): State<Checks>) -> Response {
-    answer(&checks.ready, CHECK_TIMEOUT).await
-}
-
-async fn work(State(checks): State<Checks>) -> Response {
-    answer(&checks.work, CHECK_TIMEOUT).await
+    Json(Health { status: "ok", failing: None }).into_response()
 }
 
 async fn answer(check: &Check, longest: Duration) -> Response {
     let outcome = tokio::time::timeout(longest, check()).await;
-    let outcome = outcome
-        .unwrap_or_else(|_| Err(format!("the check took longer than {} ms", longest.as_millis())));
+    let outcome = outcome.unwrap_or_else(|_| {
+        Err(format!("the check took longer than {} ms", longest.as_millis()).into())
+    });
     match outcome {
         Ok(()) => healthy(),
-        Err(reason) => {
-            let health = Health { status: "failing", reason: Some(reason) };
+        Err(failing) => {
+            let health = Health { status: "failing", failing: Some(failing) };
             (StatusCode::SERVICE_UNAVAILABLE, Json(health)).into_response()
         }
     }

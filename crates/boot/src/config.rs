@@ -80,6 +80,10 @@ pub struct SchedulerConfig {
     pub metrics_listen: SocketAddr,
     /// When a worker counts as dead.
     pub lease: Lease,
+    /// Percent of the fleet's slots of a queue that one organization may take.
+    pub organization_slots_percent: u32,
+    /// How long due work may stand still before it counts as stuck.
+    pub work_health_max_age: Duration,
     /// How long before its time a schedule becomes a job.
     pub plan_ahead: Duration,
     /// How long before its time media is prepared.
@@ -129,6 +133,8 @@ pub struct WorkerConfig {
     pub lease_renew: Duration,
     /// When a worker counts as dead.
     pub lease: Lease,
+    /// How long due work may stand still before it counts as stuck.
+    pub work_health_max_age: Duration,
     /// Longest time from SIGTERM to the end.
     pub shutdown_timeout: Duration,
     /// Log filter and format.
@@ -234,6 +240,8 @@ impl SchedulerConfig {
             redis: redis(&mut env),
             metrics_listen: env.value(&env::METRICS_LISTEN, address),
             lease: lease(&mut env),
+            organization_slots_percent: env.value(&env::ORGANIZATION_SLOTS_PERCENT, count),
+            work_health_max_age: env.value(&env::WORK_HEALTH_MAX_AGE_MS, millis),
             plan_ahead: env.value(&env::PLAN_AHEAD_MS, millis),
             prepare_ahead: env.value(&env::PREPARE_AHEAD_MS, millis),
             history_retention_days: env.value(&env::HISTORY_RETENTION_DAYS, count),
@@ -272,6 +280,7 @@ impl WorkerConfig {
             reconcile_wait: env.optional(&env::RECONCILE_WAIT_MS, millis),
             lease_renew: env.value(&env::LEASE_RENEW_MS, millis),
             lease: lease(&mut env),
+            work_health_max_age: env.value(&env::WORK_HEALTH_MAX_AGE_MS, millis),
             shutdown_timeout: env.value(&env::SHUTDOWN_TIMEOUT_MS, millis),
             log: log(&mut env),
         };

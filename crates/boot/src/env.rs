@@ -181,7 +181,7 @@ variables! {
                maintenance=1"),
         "publish=8,interactive=8,control=2";
     /// How much of the fleet's slots of a queue the jobs of one organization may take at once.
-    ORGANIZATION_SLOTS_PERCENT(Worker) Shape::Count { of: "percent", min: 1, max: 100 },
+    ORGANIZATION_SLOTS_PERCENT(Scheduler, Worker) Shape::Count { of: "percent", min: 1, max: 100 },
         Value("75"), "75";
     /// The name of this worker in tables and logs, different for each one that runs.
     WORKER_NAME(Worker) Shape::Name, Computed("`<host name>-<process id>`"), "worker-1";
@@ -205,6 +205,10 @@ variables! {
     /// dead.
     RESCUE_GRACE_MS(Scheduler, Worker) Shape::Millis { min: 0, max: 600_000 }, Value("15000"),
         "15000";
+    /// How long the same job may be the next one of its queue, due and held back by nothing, before
+    /// `/health/work` fails.
+    WORK_HEALTH_MAX_AGE_MS(Scheduler, Worker) Shape::Millis { min: 1, max: 86_400_000 },
+        Value("60000"), "60000";
     /// How long before its time a schedule becomes a job.
     PLAN_AHEAD_MS(Scheduler) Shape::Millis { min: 1, max: 3_600_000 }, Value("60000"),
         "60000";

@@ -9,6 +9,8 @@
 pub mod admin;
 pub mod config;
 pub mod env;
+pub mod figures;
+pub mod flow;
 mod panics;
 pub mod shutdown;
 pub mod telemetry;

@@ -6,15 +6,17 @@
 //! **Invariant:** at most as many jobs are claimed and not yet settled as the queue has slots.
 
 use std::sync::Arc;
-use std::time::Duration;
-use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, mpsc};
+use std::time::{Duration, Instant};
+use tokio::sync::{Notify, mpsc};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
+use crate::figures::{self, Operation};
 use crate::finish_layer::{Delivery, Receipt};
 use crate::finisher::Settlement;
+use crate::floors::Floors;
 use crate::lease::Lease;
-use crate::share::Share;
+use crate::seats::{Seat, Seats};
 use bell::{Heard, Listener};
 use jobs::Queue;
 use store::ledger::{self, ClaimedJob, Window};
@@ -22,19 +24,16 @@ use store::{Claim, Store};
 
 /// The longest sleep between two looks at the ledger.
 const LOOK: Duration = Duration::from_secs(1);
-/// At most so many due jobs are made ready at once.
-const PROMOTE: i32 = 500;
 
 /// Everything a claimer needs.
 pub(crate) struct Claimer {
     pub(crate) store: Store,
     pub(crate) queue: Queue,
-    pub(crate) slots: usize,
-    pub(crate) share: Arc<Share>,
+    pub(crate) seats: Arc<Seats>,
     pub(crate) lease: Arc<Lease>,
     pub(crate) listener: Listener,
-    /// Rung by Postgres when Redis is down, and by the finisher: an organization that had all the
-    /// slots it may take has one less.
+    /// Rung by Postgres when Redis is down, and when an organization that had all the slots it may
+    /// take has one less.
     pub(crate) notified: Arc<Notify>,
     pub(crate) deliveries: mpsc::UnboundedSender<Delivery>,
     pub(crate) finisher: mpsc::UnboundedSender<Settlement>,
@@ -43,27 +42,32 @@ pub(crate) struct Claimer {
 impl Claimer {
     /// Claims until the process is asked to stop.
     pub(crate) async fn run(mut self, shutdown: CancellationToken) {
-        let slots = Arc::new(Semaphore::new(self.slots));
         let mut cursor = Uuid::now_v7();
+        let mut floors = Floors::new();
+        let mut backlog = false;
         loop {
-            if slots.available_permits() == 0 {
+            if self.seats.free() == 0 {
                 // Leave the rings to workers that have room.
                 self.listener.hush();
             }
             let free = tokio::select! {
                 () = shutdown.cancelled() => return,
-                free = free_slots(&slots) => free,
+                free = self.seats.all_free(backlog) => free,
             };
-            let sleep = match self.claim(&mut cursor, free).await {
+            let room = free.len();
+            let sleep = match self.claim(&mut cursor, &mut floors, free).await {
                 // There may be more: lanes share a claim evenly, whatever each has waiting.
-                Ok(met) if met > 0 => continue,
-                Ok(_) => self.until_due().await,
+                Ok(met) if met > 0 => {
+                    backlog = met >= room;
+                    continue;
+                }
+                Ok(_) => until_due(&self.store, self.queue, &floors).await,
                 Err(error) => {
                     tracing::warn!(queue = %self.queue, %error, cause = ?std::error::Error::source(&error), "cannot claim");
                     LOOK
                 }
             };
-            let room = slots.available_permits().max(1);
+            let room = self.seats.free().max(1);
             tokio::select! {
                 () = shutdown.cancelled() => return,
                 heard = self.listener.heard(room, sleep) => match heard {
@@ -78,31 +82,42 @@ impl Claimer {
     async fn claim(
         &mut self,
         cursor: &mut Uuid,
-        free: Vec<OwnedSemaphorePermit>,
+        floors: &mut Floors,
+        free: Vec<Seat>,
     ) -> Result<usize, store::Error> {
         if !self.lease.is_good() {
             return Ok(0);
         }
         let worker = self.lease.worker();
-        ledger::promote(&self.store, self.queue, PROMOTE).await?;
+        let mut left_out = floors.to_leave_out();
         let mut window = Window {
             jobs: i32::try_from(free.len()).unwrap_or(i32::MAX),
-            per_lane: self.share.of_one(self.queue),
-            per_claim: self.share.of(free.len()),
+            per_lane: self.seats.per_lane(),
+            running: self.seats.taken(),
+            floors: std::mem::take(&mut left_out.floors),
+            due_since: left_out.due_since,
             cursor: *cursor,
         };
-        let claims = ledger::claim(&self.store, self.queue, worker, &mut window).await?;
+        let began = Instant::now();
+        let claiming = Operation::claim(self.queue);
+        let claims = ledger::claim(&self.store, self.queue, worker, &mut window).await;
+        let claims = claiming.ended(claims).inspect_err(|_| self.lease.suspect_strays())?;
+        figures::claimed(self.queue, claims.jobs.len(), claims.parked);
+        figures::promoted(self.queue, claims.promoted as u64);
+        left_out.floors = window.floors;
+        floors.learn(&left_out, &claims, began.elapsed());
         *cursor = window.cursor;
-        let met = claims.jobs.len() + claims.parked;
-        for (job, slot) in claims.jobs.into_iter().zip(free) {
-            self.deliver(job, slot, worker);
+        let met = claims.met();
+        for (job, seat) in claims.jobs.into_iter().zip(free) {
+            self.deliver(job, seat, worker);
         }
         Ok(met)
     }
 
-    fn deliver(&self, job: ClaimedJob, slot: OwnedSemaphorePermit, worker: jobs::WorkerId) {
+    fn deliver(&self, job: ClaimedJob, seat: Seat, worker: jobs::WorkerId) {
         let claim = Claim { job_id: job.id, claim_no: job.claim_no };
-        let receipt = Receipt::new(&job, self.queue, slot, self.finisher.clone());
+        let seat = self.seats.take(seat, job.lane);
+        let receipt = Receipt::new(&job, self.queue, seat, self.finisher.clone());
         let Some(stop) = self.lease.admit(claim, worker) else {
             return drop(receipt);
         };
@@ -112,22 +127,13 @@ impl Claimer {
             drop(undelivered);
         }
     }
-
-    /// How long until the next job is due, a second at most.
-    async fn until_due(&mut self) -> Duration {
-        match ledger::next_due(&self.store, self.queue).await {
-            Ok(due) => due.unwrap_or(LOOK).clamp(Duration::from_millis(1), LOOK),
-            Err(_) => LOOK,
-        }
-    }
 }
 
-/// Waits for a slot, then takes all that are free.
-async fn free_slots(slots: &Arc<Semaphore>) -> Vec<OwnedSemaphorePermit> {
-    let first = slots.clone().acquire_owned().await.expect("the semaphore is never closed");
-    let mut free = vec![first];
-    while let Ok(slot) = slots.clone().try_acquire_owned() {
-        free.push(slot);
+/// How long until the next job of the queue is due, a second at most.
+async fn until_due(store: &Store, queue: Queue, floors: &Floors) -> Duration {
+    let since = floors.to_leave_out().due_since;
+    match ledger::next_due(store, queue, since).await {
+        Ok(due) => due.unwrap_or(LOOK).clamp(Duration::from_millis(1), LOOK),
+        Err(_) => LOOK,
     }
-    free
 }

@@ -6,16 +6,22 @@ use chrono::{DateTime, Utc};
 use serde_json::Value;
 use std::time::Duration;
 
+use jobs::protocol::Outcome;
 use jobs::{Code, Failure, Kind, Problem, Retry, Wait};
-use store::ledger::{ClaimedJob, Finish};
+use store::ledger::Finish;
 
 /// How a run ended.
 #[derive(Clone, Debug)]
 pub enum End {
     /// The work is done.
     Done(Value),
-    /// The job has ended in the handler's own transaction.
-    Recorded,
+    /// The run has ended in the handler's own transaction.
+    Recorded {
+        /// How the job ended; `None` when it waits for another run.
+        outcome: Option<Outcome>,
+        /// What went wrong.
+        code: Option<Code>,
+    },
     /// The handler answered a failure.
     Failed(Failure),
     /// This build cannot run the job; another may. It waits, and an operator is told.
@@ -44,16 +50,16 @@ pub(crate) enum Settle {
 /// How long a job waits that this build cannot run.
 const PARKED: Duration = Duration::from_secs(300);
 
-/// What the end of a run means for its job. `draw` in `0.0..1.0` is the jitter of a retry.
-pub(crate) fn settle(job: &ClaimedJob, end: End, draw: f64) -> Settle {
+/// What the end of a run means for its job, of which `attempt` runs failed before. `draw` in `0.0..1.0` is the jitter of a retry.
+pub(crate) fn settle(kind: Option<Kind>, attempt: i32, end: End, draw: f64) -> Settle {
     match end {
         End::Done(result) => Settle::Finish(Finish::Done(result), None),
-        End::Recorded => Settle::Nothing,
+        End::Recorded { .. } => Settle::Nothing,
         End::Parked(wait) => Settle::Finish(Finish::SnoozeFor(PARKED, wait), None),
         End::Failed(failure) => match failure {
             Failure::Retry(problem) => {
-                let failed = u32::try_from(job.attempt + 1).unwrap_or(1);
-                Settle::Finish(Finish::Retry(problem, retry_of(job).pause(failed, draw)), None)
+                let failed = u32::try_from(attempt + 1).unwrap_or(1);
+                Settle::Finish(Finish::Retry(problem, retry_of(kind).pause(failed, draw)), None)
             }
             Failure::Snooze { until, why, close } => {
                 let closed = why.key.clone().filter(|_| close).map(|key| CloseKey {
@@ -73,6 +79,6 @@ pub(crate) fn settle(job: &ClaimedJob, end: End, draw: f64) -> Settle {
     }
 }
 
-fn retry_of(job: &ClaimedJob) -> Retry {
-    job.kind.parse::<Kind>().map_or(Retry::BACKGROUND, |kind| kind.spec().retry)
+fn retry_of(kind: Option<Kind>) -> Retry {
+    kind.map_or(Retry::BACKGROUND, |kind| kind.spec().retry)
 }

@@ -6,16 +6,17 @@
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use std::task::{Context, Poll};
-use std::time::Instant;
-use tokio::sync::{OwnedSemaphorePermit, mpsc};
+use tokio::sync::mpsc;
 use tower::{Layer, Service};
 
 use crate::end::{End, Settle, settle};
+use crate::figures::RunFigures;
 use crate::finisher::Settlement;
+use crate::seats::Taken;
 use crate::stop::Stop;
 use apalis_core::error::BoxDynError;
 use apalis_core::task::Task;
-use jobs::{Code, Failure, Problem, Queue};
+use jobs::{Code, Failure, Kind, Problem, Queue};
 use store::Claim;
 use store::ledger::ClaimedJob;
 
@@ -31,6 +32,9 @@ pub(crate) struct Delivery {
 #[derive(Debug)]
 pub(crate) struct Receipt {
     owed: Option<Settlement>,
+    kind: Option<Kind>,
+    /// Attempts that failed before this run.
+    attempt: i32,
     finisher: mpsc::UnboundedSender<Settlement>,
 }
 
@@ -39,31 +43,39 @@ impl Receipt {
     pub(crate) fn new(
         job: &ClaimedJob,
         queue: Queue,
-        slot: OwnedSemaphorePermit,
+        seat: Taken,
         finisher: mpsc::UnboundedSender<Settlement>,
     ) -> Self {
+        let kind = job.kind.parse().ok();
         let owed = Settlement {
             claim: Claim { job_id: job.id, claim_no: job.claim_no },
             queue,
-            kind: job.kind.clone(),
             notify_end: job.notify_end,
             settle: Settle::HandBack,
-            started: Instant::now(),
-            slot,
+            figures: RunFigures::new(job, queue, kind),
+            seat,
         };
-        Self { owed: Some(owed), finisher }
+        Self { owed: Some(owed), kind, attempt: job.attempt, finisher }
     }
 
-    fn settle(mut self, settle: Settle) {
+    fn begin(&mut self) {
         if let Some(owed) = &mut self.owed {
-            owed.settle = settle;
+            owed.figures.begin();
+        }
+    }
+
+    fn settle(mut self, end: End) {
+        if let Some(owed) = &mut self.owed {
+            owed.figures.answered(&end);
+            owed.settle = settle(self.kind, self.attempt, end, rand::random());
         }
     }
 }
 
 impl Drop for Receipt {
     fn drop(&mut self) {
-        if let Some(owed) = self.owed.take() {
+        if let Some(mut owed) = self.owed.take() {
+            owed.figures.end();
             // The finisher outlives every receipt; without it nothing can be recorded, and the
             // job is rescued.
             let _ = self.finisher.send(owed);
@@ -104,17 +116,20 @@ where
     }
 
     fn call(&mut self, mut task: Task<Delivery>) -> Self::Future {
-        let receipt = task.args.receipt.take();
-        let job = task.args.job.clone();
+        let mut receipt = task.args.receipt.take();
+        if let Some(receipt) = &mut receipt {
+            receipt.begin();
+        }
+        let job_id = task.args.job.id;
         let run = self.service.call(task);
         async move {
             let end = run.await.unwrap_or_else(|error| {
                 let error: BoxDynError = error.into();
-                tracing::error!(job.id = %job.id, job.kind = job.kind, %error, "a handler panicked");
+                tracing::error!(job.id = %job_id, %error, "a handler panicked");
                 End::Failed(Failure::Retry(Problem::new(Code::Internal, "the handler panicked")))
             });
             if let Some(receipt) = receipt {
-                receipt.settle(settle(&job, end, rand::random()));
+                receipt.settle(end);
             }
             Ok(())
         }

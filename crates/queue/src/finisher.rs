@@ -5,13 +5,15 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
-use tokio::sync::{Notify, OwnedSemaphorePermit, mpsc};
+use std::time::Duration;
+use tokio::sync::mpsc;
 
 use crate::end::{CloseKey, Settle};
+use crate::figures::{self, Operation, RunFigures};
 use crate::lease::Lease;
+use crate::seats::Taken;
 use bell::Bell;
-use jobs::{Code, Problem, Queue};
+use jobs::{Code, JobId, Problem, Queue};
 use store::ledger::{self, Finish};
 use store::{Claim, Error, Store};
 
@@ -20,11 +22,10 @@ use store::{Claim, Error, Store};
 pub(crate) struct Settlement {
     pub(crate) claim: Claim,
     pub(crate) queue: Queue,
-    pub(crate) kind: String,
     pub(crate) notify_end: bool,
     pub(crate) settle: Settle,
-    pub(crate) started: Instant,
-    pub(crate) slot: OwnedSemaphorePermit,
+    pub(crate) figures: RunFigures,
+    pub(crate) seat: Taken,
 }
 
 const GROUP: usize = 500;
@@ -36,7 +37,6 @@ pub(crate) async fn finish_runs(
     store: Store,
     bell: Bell,
     lease: Arc<Lease>,
-    ears: HashMap<Queue, Arc<Notify>>,
     mut runs: mpsc::UnboundedReceiver<Settlement>,
 ) {
     let mut group = Vec::with_capacity(GROUP);
@@ -44,7 +44,7 @@ pub(crate) async fn finish_runs(
         let ended = settle_until_known(&store, &group).await;
         for run in group.drain(..) {
             lease.release(run.claim);
-            report(&run, &ended);
+            figures::settled(&run, ended.of(run.claim));
             match run.settle {
                 Settle::Finish(..) if run.notify_end && ended.is_over(run.claim) => {
                     bell.ended(run.claim.job_id.0);
@@ -55,47 +55,22 @@ pub(crate) async fn finish_runs(
                 }
                 Settle::Finish(..) | Settle::Nothing => {}
             }
-            drop(run.slot);
-            if let Some(ear) = ears.get(&run.queue) {
-                ear.notify_one();
-            }
+            drop(run.seat);
         }
     }
 }
 
 #[derive(Debug, Default)]
-struct Outcomes(Vec<ledger::Ended>);
+struct Outcomes(HashMap<JobId, ledger::Ended>);
 
 impl Outcomes {
     fn of(&self, claim: Claim) -> Option<&ledger::Ended> {
-        self.0.iter().find(|ended| ended.job_id == claim.job_id)
+        self.0.get(&claim.job_id)
     }
 
     fn is_over(&self, claim: Claim) -> bool {
         self.of(claim).is_some_and(|ended| ended.outcome.is_some())
     }
-}
-
-fn report(run: &Settlement, ended: &Outcomes) {
-    let outcome = match &run.settle {
-        Settle::Nothing => "recorded",
-        Settle::HandBack => "handed_back",
-        Settle::Finish(..) => match ended.of(run.claim) {
-            None => "fenced",
-            Some(ended) => ended.outcome.map_or("waiting", |outcome| outcome.as_str()),
-        },
-    };
-    if outcome == "fenced" {
-        metrics::counter!("queue_fenced_writes_total", "queue" => run.queue.as_str()).increment(1);
-        tracing::warn!(job.id = %run.claim.job_id, job.claim_no = run.claim.claim_no,
-            "the end of a run came too late: its claim is lost");
-    }
-    metrics::counter!("queue_runs_total", "queue" => run.queue.as_str(),
-        "job_kind" => run.kind.clone(), "outcome" => outcome)
-    .increment(1);
-    metrics::histogram!("messaging_process_duration_seconds", "queue" => run.queue.as_str(),
-        "job_kind" => run.kind.clone())
-    .record(run.started.elapsed().as_secs_f64());
 }
 
 /// Settles a group, again and again while the database is away.
@@ -151,7 +126,8 @@ async fn settle_singly(store: &Store, group: &[Settlement]) -> Outcomes {
 
 async fn settle(store: &Store, group: &[Settlement]) -> Result<Outcomes, Error> {
     let runs: Vec<_> = group.iter().map(|run| (run.claim, &run.settle)).collect();
-    settle_these(store, &runs).await
+    figures::finish_group(group.len());
+    Operation::finish().ended(settle_these(store, &runs).await)
 }
 
 async fn settle_these(store: &Store, runs: &[(Claim, &Settle)]) -> Result<Outcomes, Error> {
@@ -171,6 +147,11 @@ async fn settle_these(store: &Store, runs: &[(Claim, &Settle)]) -> Result<Outcom
     if finishes.is_empty() && back.is_empty() {
         return Ok(Outcomes::default());
     }
+    if close.is_empty() && back.is_empty() {
+        // One statement is one transaction, in one round trip.
+        let ended = ledger::finish(&mut *store.single().await?, &finishes).await?;
+        return Ok(Outcomes::from(ended));
+    }
     // One order for all finishers, so that two that close the same keys do not lock each other out.
     close.sort_by(|a, b| a.key.cmp(&b.key));
     let mut tx = store.begin().await?;
@@ -183,5 +164,11 @@ async fn settle_these(store: &Store, runs: &[(Claim, &Settle)]) -> Result<Outcom
         ledger::hand_back(&mut tx, &back).await?;
     }
     tx.commit().await?;
-    Ok(Outcomes(ended))
+    Ok(Outcomes::from(ended))
+}
+
+impl From<Vec<ledger::Ended>> for Outcomes {
+    fn from(ended: Vec<ledger::Ended>) -> Self {
+        Self(ended.into_iter().map(|ended| (ended.job_id, ended)).collect())
+    }
 }

@@ -10,11 +10,10 @@ use tokio::sync::Notify;
 use tokio::time::{MissedTickBehavior, timeout};
 use tokio_util::sync::CancellationToken;
 
+use crate::figures;
 use crate::lease::Lease;
 use crate::settings::Settings;
-use crate::share::Share;
 use bell::Bell;
-use jobs::protocol::Outcome;
 use jobs::{Queue, WorkerId};
 use store::ledger::{self, Rescued};
 use store::{Claim, Store};
@@ -29,7 +28,6 @@ pub(crate) struct Keeper {
     pub(crate) store: Store,
     pub(crate) bell: Bell,
     pub(crate) lease: Arc<Lease>,
-    pub(crate) share: Arc<Share>,
     pub(crate) settings: Arc<Settings>,
 }
 
@@ -52,12 +50,12 @@ impl Keeper {
                         continue;
                     }
                     let patience = self.settings.renew;
+                    let _ = timeout(patience, figures::read_the_clock(&self.store)).await;
                     if steady_since.elapsed() >= self.settings.grace {
                         let _ = timeout(patience, self.rescue()).await;
                     }
-                    let _ = timeout(patience, self.return_strays(&mut strays)).await;
-                    if let Ok(Ok(slots)) = timeout(patience, ledger::living_slots(&self.store)).await {
-                        self.share.update(slots);
+                    if self.lease.may_have_strays() {
+                        let _ = timeout(patience, self.return_strays(&mut strays)).await;
                     }
                 }
             }
@@ -102,7 +100,7 @@ impl Keeper {
         register(&self.store, worker, &self.settings).await?;
         let stopped = self.lease.begin_anew(worker);
         tracing::error!(worker.id = %worker, stopped, "was declared lost: begins anew");
-        metrics::counter!("queue_leases_lost_total").increment(1);
+        figures::lease_lost();
         Ok(())
     }
 
@@ -121,7 +119,7 @@ impl Keeper {
         let returned = ledger::hand_back(&mut tx, &strays).await?;
         tx.commit().await?;
         tracing::warn!(returned, "claims whose answer was lost are handed back");
-        metrics::counter!("queue_strays_returned_total").increment(returned);
+        figures::strays_returned(returned);
         Ok(())
     }
 
@@ -155,9 +153,7 @@ fn announce(bell: &Bell, rescued: &[Rescued]) {
     for job in rescued {
         tracing::warn!(job.id = %job.job_id, job.kind = job.kind, worker.id = ?job.worker,
             outcome = ?job.outcome, "rescued from a dead worker");
-        metrics::counter!("queue_rescued_total", "queue" => job.queue.clone(),
-            "quarantined" => if job.outcome == Some(Outcome::Dead) { "true" } else { "false" })
-        .increment(1);
+        figures::rescued(job);
         if job.outcome.is_none() {
             *by_queue.entry(&job.queue).or_default() += 1;
         } else if job.notify_end {

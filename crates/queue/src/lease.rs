@@ -26,7 +26,12 @@ struct State {
     closing: bool,
     /// Not renewed for so long that the jobs may be somebody else's.
     expired: bool,
+    /// When a claim last failed: it may have been committed all the same.
+    claim_failed_at: Option<Instant>,
 }
+
+/// A claim that failed is committed so much later at most: a statement is not given longer.
+const LATE_COMMIT: Duration = Duration::from_secs(90);
 
 const POISON: &str = "nobody panics while holding this lock";
 
@@ -39,6 +44,7 @@ impl Lease {
                 running: HashMap::new(),
                 closing: false,
                 expired: false,
+                claim_failed_at: None,
             }),
         }
     }
@@ -70,6 +76,17 @@ impl Lease {
         if state.running.get(&claim.job_id).is_some_and(|(number, _)| *number == claim.claim_no) {
             state.running.remove(&claim.job_id);
         }
+    }
+
+    /// A claim failed, and its answer with it.
+    pub(crate) fn suspect_strays(&self) {
+        self.state.lock().expect(POISON).claim_failed_at = Some(Instant::now());
+    }
+
+    /// Whether the ledger may say that we hold what we do not know of.
+    pub(crate) fn may_have_strays(&self) -> bool {
+        let failed_at = self.state.lock().expect(POISON).claim_failed_at;
+        failed_at.is_some_and(|at| at.elapsed() < LATE_COMMIT)
     }
 
     /// Of the claims that the ledger says are ours, those that we do not run: their answer was lost.

@@ -12,13 +12,15 @@ mod alone;
 mod backend;
 mod claimer;
 mod end;
+mod figures;
 mod finish_layer;
 mod finisher;
+mod floors;
 mod keeper;
 mod lease;
 mod run;
+mod seats;
 mod settings;
-mod share;
 mod stop;
 
 pub use end::End;

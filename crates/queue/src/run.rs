@@ -19,10 +19,10 @@ use crate::end::End;
 use crate::finish_layer::Delivery;
 use crate::keeper::Keeper;
 use crate::lease::Lease;
+use crate::seats::Seats;
 use crate::settings::Settings;
-use crate::share::Share;
 use crate::stop::{Reason, Stop};
-use crate::{finisher, keeper};
+use crate::{figures, finisher, keeper};
 use apalis::prelude::*;
 use bell::Bell;
 use jobs::{Failure, Queue, WorkerId};
@@ -31,6 +31,9 @@ use store::ledger::ClaimedJob;
 
 /// How long a handler may go on after what it shielded is over, to record the outcome.
 const AFTER_SHIELD: Duration = Duration::from_secs(5);
+
+/// How often a database that is away is asked whether it is back.
+const LOOK: Duration = Duration::from_millis(500);
 
 /// Runs jobs.
 pub trait Handler: Send + Sync + 'static {
@@ -68,27 +71,20 @@ pub async fn run<H: Handler>(
     shutdown: CancellationToken,
 ) -> Result<(), Error> {
     let settings = Arc::new(settings);
-    let worker = WorkerId::new();
-    keeper::register(&store, worker, &settings).await?;
+    figures::start(&settings.queues);
+    let Some(worker) = begin(&store, &settings, &shutdown).await? else { return Ok(()) };
     tracing::info!(worker.id = %worker, worker.name = settings.name, "worker.started");
     let lease = Arc::new(Lease::new(worker));
-    let share = Arc::new(Share::new(settings.organization_percent, &settings.queues));
     let settled = CancellationToken::new();
     let (finish, finished) = mpsc::unbounded_channel();
     let ears: HashMap<Queue, Arc<Notify>> =
         settings.queues.iter().map(|&(queue, _)| (queue, Arc::default())).collect();
-    let finisher = tokio::spawn(finisher::finish_runs(
-        store.clone(),
-        bell.clone(),
-        lease.clone(),
-        ears.clone(),
-        finished,
-    ));
+    let finisher =
+        tokio::spawn(finisher::finish_runs(store.clone(), bell.clone(), lease.clone(), finished));
     let keeper = Keeper {
         store: lease_store,
         bell: bell.clone(),
         lease: lease.clone(),
-        share: share.clone(),
         settings: settings.clone(),
     };
     let keeper = tokio::spawn(keeper.run(settled.clone()));
@@ -96,14 +92,15 @@ pub async fn run<H: Handler>(
     let mut workers = Vec::new();
     for &(queue, slots) in &settings.queues {
         let (deliveries, delivered) = mpsc::unbounded_channel();
+        let notified = ears.get(&queue).cloned().unwrap_or_default();
+        let seats = Seats::new(slots, settings.organization_percent, notified.clone());
         let claimer = Claimer {
             store: store.clone(),
             queue,
-            slots,
-            share: share.clone(),
+            seats: Arc::new(seats),
             lease: lease.clone(),
             listener: bell.listen(queue.as_str()),
-            notified: ears.get(&queue).cloned().unwrap_or_default(),
+            notified,
             deliveries,
             finisher: finish.clone(),
         };
@@ -137,12 +134,14 @@ pub async fn run<H: Handler>(
         for worker in others {
             let _ = worker.await;
         }
+        end(&store, lease.worker()).await
     };
-    if tokio::time::timeout(settings.shutdown_timeout, hand_over).await.is_err() {
-        tracing::error!("could not hand over in time: what is left will be rescued");
-    } else {
-        store::ledger::stop(&store, lease.worker()).await?;
-        tracing::info!(worker.id = %lease.worker(), "worker.stopped");
+    match tokio::time::timeout(settings.shutdown_timeout, hand_over).await {
+        Ok(stopped) => {
+            stopped?;
+            tracing::info!(worker.id = %lease.worker(), "worker.stopped");
+        }
+        Err(_) => tracing::error!("could not hand over in time: what is left will be rescued"),
     }
     settled.cancel();
     let _ = keeper.await;
@@ -152,6 +151,44 @@ pub async fn run<H: Handler>(
         Ok(Err(error)) => Err(Error::Worker(error.to_string())),
         Err(error) => Err(Error::Worker(error.to_string())),
     }
+}
+
+/// Begins an incarnation as soon as the database is there; `None` when the process is asked to end
+/// before.
+async fn begin(
+    store: &Store,
+    settings: &Settings,
+    shutdown: &CancellationToken,
+) -> Result<Option<WorkerId>, Error> {
+    loop {
+        // Each time another one: the row of one whose answer was lost has no jobs, and falls silent.
+        let worker = WorkerId::new();
+        match keeper::register(store, worker, settings).await {
+            Ok(()) => return Ok(Some(worker)),
+            Err(error) => wait_out(error).await?,
+        }
+        if shutdown.is_cancelled() {
+            return Ok(None);
+        }
+    }
+}
+
+/// Ends an incarnation that has handed everything over, as soon as the database is there.
+async fn end(store: &Store, worker: WorkerId) -> Result<(), Error> {
+    while let Err(error) = store::ledger::stop(store, worker).await {
+        wait_out(error).await?;
+    }
+    Ok(())
+}
+
+/// Waits a moment when the database is away.
+async fn wait_out(error: store::Error) -> Result<(), Error> {
+    if !error.is_unavailable() {
+        return Err(error.into());
+    }
+    tracing::warn!(%error, cause = ?std::error::Error::source(&error), "waiting for the database");
+    tokio::time::sleep(LOOK).await;
+    Ok(())
 }
 
 /// One queue's apalis worker.

@@ -11,7 +11,6 @@ use store::ledger::{self, Finish, Window};
 use store::{Claim, Login, Store};
 
 use jobs::{Queue, WorkerId};
-use uuid::Uuid;
 
 const FILL: &str = "
     insert into jobs (id, organization_id, origin, queue, kind, args, state, run_at, max_attempts)
@@ -32,20 +31,21 @@ async fn main() -> anyhow::Result<()> {
     let worker = WorkerId::new();
     ledger::register(&store, worker, "spike", "here", "0", &json!({})).await?;
 
-    let mut promoted = Timing::new("promote, 500 at once");
+    let mut promoted = Timing::new("make ready, 500 at once");
     loop {
-        let rows = promoted.time(ledger::promote(&store, Queue::Publish, 500)).await?;
-        if rows == 0 {
+        let mut nothing = Window::default();
+        let claims =
+            promoted.time(ledger::claim(&store, Queue::Publish, worker, &mut nothing)).await?;
+        if claims.promoted == 0 {
             break;
         }
-        promoted.rows += rows;
+        promoted.rows += claims.promoted as u64;
     }
     promoted.print();
     for window in [8, 64, 500] {
         let mut claims = Timing::new(&format!("claim, window {window}"));
         let mut finishes = Timing::new(&format!("finish, group of {window}"));
-        let mut at =
-            Window { jobs: window, per_lane: 1000, per_claim: 10_000, cursor: Uuid::nil() };
+        let mut at = Window { jobs: window, per_lane: 1000, ..Window::default() };
         for _ in 0..60 {
             let jobs =
                 claims.time(ledger::claim(&store, Queue::Publish, worker, &mut at)).await?.jobs;
@@ -70,7 +70,7 @@ async fn main() -> anyhow::Result<()> {
         claims.print();
         finishes.print();
     }
-    let mut at = Window { jobs: 500, per_lane: 1000, per_claim: 10_000, cursor: Uuid::nil() };
+    let mut at = Window { jobs: 500, per_lane: 1000, ..Window::default() };
     ledger::claim(&store, Queue::Publish, worker, &mut at).await?;
     sqlx::query("update workers set seen_at = now() - interval '1 minute'").execute(&pool).await?;
     let mut rescue = Timing::new("rescue of 500 jobs");

@@ -31,4 +31,4 @@ mod testing;
 pub use clock::now;
 pub use error::{Error, Result};
 pub use page::Page;
-pub use session::{Acting, Claim, Claimed, Conn, Login, Store, Tx};
+pub use session::{Acting, Claim, Claimed, Conn, Connections, Login, Single, Store, Tx};

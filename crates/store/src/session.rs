@@ -3,8 +3,9 @@
 //! **Invariant:** a process that logs in as owner or superuser, or with another process' login,
 //! gets no connection at all.
 
+use sqlx::pool::PoolConnection;
 use sqlx::postgres::{PgConnectOptions, PgListener, PgPoolOptions};
-use sqlx::{PgConnection, PgPool, Postgres, Transaction};
+use sqlx::{Connection, PgConnection, PgPool, Postgres, Transaction};
 use std::ops::{Deref, DerefMut};
 use std::str::FromStr;
 use std::sync::Arc;
@@ -38,6 +39,21 @@ impl Login {
         }
     }
 
+    /// A worker's statements are look-ups by index, planned once. Left to itself, the planner makes
+    /// another plan for each claim, or takes a table that was empty when it was last analyzed to be
+    /// empty still, and reads all of it.
+    const fn planner(self) -> &'static [(&'static str, &'static str)] {
+        match self {
+            Login::Worker => &[
+                ("plan_cache_mode", "force_generic_plan"),
+                ("enable_seqscan", "off"),
+                ("enable_hashjoin", "off"),
+                ("enable_mergejoin", "off"),
+            ],
+            Login::Api | Login::Scheduler => &[],
+        }
+    }
+
     /// How long a statement of this process may take.
     const fn statement_timeout(self) -> &'static str {
         match self {
@@ -47,12 +63,26 @@ impl Login {
     }
 }
 
+/// A connection that takes longer to say that it is there is let go.
+const ANSWER: Duration = Duration::from_secs(2);
+
 /// The database, for one process.
 #[derive(Clone, Debug)]
 pub struct Store {
     pool: PgPool,
     login: Login,
     verified: Arc<AtomicBool>,
+}
+
+/// How many connections a process has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Connections {
+    /// Open now.
+    pub open: u32,
+    /// Open, and used by nobody right now.
+    pub idle: u32,
+    /// At most so many.
+    pub most: u32,
 }
 
 /// The right to write under one claim of a job.
@@ -77,10 +107,21 @@ impl Store {
             .options([
                 ("statement_timeout", login.statement_timeout()),
                 ("idle_in_transaction_session_timeout", "60s"),
-            ]);
+                // No statement of ours runs for so long that compiling it would pay.
+                ("jit", "off"),
+            ])
+            .options(login.planner().iter().copied());
         let pool = PgPoolOptions::new()
             .max_connections(connections)
             .acquire_timeout(Duration::from_secs(2))
+            // A request shall not meet a connection that died; jobs meet it, and run again.
+            .test_before_acquire(login == Login::Api)
+            // A connection that answers no more would be asked for ever, and keep its place.
+            .after_release(|conn, _| {
+                Box::pin(async move {
+                    Ok(matches!(tokio::time::timeout(ANSWER, conn.ping()).await, Ok(Ok(()))))
+                })
+            })
             .connect_lazy_with(options);
         Ok(Store { pool, login, verified: Arc::new(AtomicBool::new(false)) })
     }
@@ -156,11 +197,20 @@ impl Store {
         }
     }
 
-    fn pool(&self) -> Result<&PgPool> {
+    /// For single statements, each a transaction of its own.
+    pub(crate) fn pool(&self) -> Result<&PgPool> {
         if self.verified.load(Ordering::Acquire) {
             return Ok(&self.pool);
         }
         Err(Error::Unavailable(sqlx::Error::PoolClosed))
+    }
+
+    /// A connection on which each statement is a transaction of its own.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`].
+    pub async fn single(&self) -> Result<Single> {
+        Ok(Single(self.pool()?.acquire().await?))
     }
 
     /// A transaction of the fleet itself.
@@ -225,6 +275,15 @@ impl Store {
         Ok(())
     }
 
+    /// The connections of this process.
+    pub fn connections(&self) -> Connections {
+        Connections {
+            open: self.pool.size(),
+            idle: u32::try_from(self.pool.num_idle()).unwrap_or(u32::MAX),
+            most: self.pool.options().get_max_connections(),
+        }
+    }
+
     /// Tells listening workers that a queue has work. Outside of any transaction, so that enqueueing
     /// never waits for the lock that Postgres takes to order notifications.
     ///
@@ -286,6 +345,23 @@ macro_rules! transaction {
             }
         }
     };
+}
+
+/// A connection on which each statement is a transaction of its own.
+#[derive(Debug)]
+pub struct Single(PoolConnection<Postgres>);
+
+impl Deref for Single {
+    type Target = Conn;
+    fn deref(&self) -> &Conn {
+        &self.0
+    }
+}
+
+impl DerefMut for Single {
+    fn deref_mut(&mut self) -> &mut Conn {
+        &mut self.0
+    }
 }
 
 /// A transaction of the fleet itself.

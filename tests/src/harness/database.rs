@@ -54,7 +54,7 @@ impl Login {
     }
 }
 
-/// The server of the test run.
+/// A Postgres server: that of the test run, or a test's own.
 #[derive(Clone, Debug)]
 struct Server {
     owner: Url,
@@ -71,8 +71,11 @@ impl Server {
     fn of_this_run() -> Result<Self> {
         let url = std::env::var("TEST_DATABASE_URL")
             .context("TEST_DATABASE_URL names no Postgres server (bin/test starts one)")?;
-        let owner = Url::parse(&url).map_err(|_| anyhow!("TEST_DATABASE_URL is no URL"))?;
-        Ok(Self { owner })
+        Self::of_owner(&url).context("TEST_DATABASE_URL")
+    }
+
+    fn of_owner(url: &str) -> Result<Self> {
+        Ok(Self { owner: Url::parse(url).map_err(|_| anyhow!("no URL"))? })
     }
 
     fn host(&self) -> String {
@@ -101,7 +104,7 @@ impl Server {
     }
 
     async fn connect(&self) -> Result<PgConnection> {
-        PgConnection::connect(self.owner.as_str()).await.context("TEST_DATABASE_URL")
+        PgConnection::connect(self.owner.as_str()).await.context("the owner's login")
     }
 
     /// The migrated template, made by whoever comes first.
@@ -145,7 +148,18 @@ impl Database {
     /// # Errors
     /// When there is no server, or `scheduler migrate` fails.
     pub async fn new() -> Result<Self> {
-        let server = Server::of_this_run()?;
+        Self::made_on(Server::of_this_run()?).await
+    }
+
+    /// As [`Database::new`], on the server whose owner this URL logs in.
+    ///
+    /// # Errors
+    /// As for [`Database::new`].
+    pub async fn on(owner_url: &str) -> Result<Self> {
+        Self::made_on(Server::of_owner(owner_url)?).await
+    }
+
+    async fn made_on(server: Server) -> Result<Self> {
         let mut conn = server.connect().await?;
         let template = server.template(&mut conn).await?;
         let name = format!("ezre_test_{}", random_hex(6));

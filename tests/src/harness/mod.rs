@@ -5,9 +5,11 @@
 //! | --- | --- |
 //! | `fleet.rs` | a fleet: what runs, and how a test gets one |
 //! | `setup.rs` | what kind of fleet a test wants, and the processes' environment |
+//! | `processes.rs` | a fleet's processes: started, found, started again |
 //! | `process.rs` | one process: its log, its signals, its end |
 //! | `database.rs` | a database of one's own, cloned from a migrated template |
-//! | `proxy.rs` | a way to Postgres or Redis that can be cut |
+//! | `servers.rs` | Postgres and Redis servers of one's own, which may be stopped, killed, emptied |
+//! | `proxy.rs` | a way to Postgres or Redis that can be cut, or made slow |
 //! | `tenant.rs` | an organization with its key and an account at the network |
 //!
 //! **Invariant:** a test that ends leaves nothing running, however it ends.
@@ -15,13 +17,16 @@
 mod database;
 mod fleet;
 mod process;
+mod processes;
 mod proxy;
+mod servers;
 mod setup;
 mod tenant;
 
 pub use database::{Database, Login};
 pub use fleet::{Fleet, on, shared};
 pub use process::{Process, binary};
-pub use proxy::Proxy;
+pub use proxy::{Lost, Proxy};
+pub use servers::{Care, Down, Server, Servers};
 pub use setup::{Secrets, Setup};
 pub use tenant::{Account, Planned, Tenant, in_ms};

@@ -4,6 +4,7 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::Read as _;
+use std::net::TcpListener;
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -37,6 +38,17 @@ pub fn binary(name: &str) -> Result<PathBuf> {
         bail!("no program {} (cargo build --workspace --bins, or bin/test)", path.display());
     }
     Ok(path)
+}
+
+/// A port of the loopback address on which nobody listens. It lies below those that the system gives
+/// to outgoing connections, so that it stays free while the process that listens there is down.
+///
+/// # Errors
+/// When there is none.
+pub(super) fn free_port() -> Result<u16> {
+    let draws = std::iter::repeat_with(|| rand::random_range(20_000..32_000)).take(100);
+    let mut free = draws.filter(|port| TcpListener::bind(("127.0.0.1", *port)).is_ok());
+    free.next().context("no free port")
 }
 
 /// A running process.

@@ -9,6 +9,7 @@ use base64::engine::general_purpose::STANDARD;
 use sha2::{Digest, Sha256};
 
 use super::database::Login;
+use super::servers::Care;
 
 /// What must be quick in tests. Everything else is as the processes have it by default.
 const QUICK: [(&str, &str); 7] = [
@@ -29,6 +30,8 @@ pub struct Setup {
     pub(super) has_redis: bool,
     pub(super) can_be_cut: bool,
     pub(super) starts_cut: bool,
+    pub(super) own_servers: Option<Care>,
+    pub(super) starts_down: bool,
     pub(super) settings: Vec<(String, String)>,
 }
 
@@ -41,6 +44,8 @@ impl Default for Setup {
             has_redis: true,
             can_be_cut: false,
             starts_cut: false,
+            own_servers: None,
+            starts_down: false,
             settings: settings.into(),
         }
     }
@@ -75,6 +80,19 @@ impl Setup {
     pub fn starts_cut(mut self) -> Self {
         self.can_be_cut = true;
         self.starts_cut = true;
+        self
+    }
+
+    /// Postgres and Redis servers of the fleet's own, which the test may stop, kill and empty.
+    pub fn own_servers(mut self, care: Care) -> Self {
+        self.own_servers = Some(care);
+        self
+    }
+
+    /// With servers of its own, which are down when the processes start.
+    pub fn starts_down(mut self) -> Self {
+        self.own_servers = Some(Care::Quick);
+        self.starts_down = true;
         self
     }
 

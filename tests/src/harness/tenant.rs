@@ -163,7 +163,20 @@ impl Tenant {
     /// # Errors
     /// When the fleet refuses.
     pub async fn schedule(&self, version: &str, at: DateTime<Utc>) -> Result<Value> {
-        self.api.done("schedule.create", plan_of(version, &self.account, at)).await
+        self.schedule_on(version, &self.account, at).await
+    }
+
+    /// Schedules a version for an account.
+    ///
+    /// # Errors
+    /// When the fleet refuses.
+    pub async fn schedule_on(
+        &self,
+        version: &str,
+        on: &Account,
+        at: DateTime<Utc>,
+    ) -> Result<Value> {
+        self.api.done("schedule.create", plan_of(version, on, at)).await
     }
 
     /// Writes a text and schedules it for the account, so many milliseconds from then.

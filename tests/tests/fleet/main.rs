@@ -7,12 +7,16 @@
 //! | `queue/` | no job is lost, and none runs twice at the same time |
 //! | `api/` | bad input, idempotency, batches, limits, keys |
 //! | `security/` | the real logins attacked; secrets looked for everywhere |
+//! | `chaos.rs` | everything at once, briefly |
+//! | `seen/` | metrics, alerts and health, as operators meet them |
 //! | `structure.rs` | the edges between packages, configuration, generated references |
 
 #![expect(clippy::unwrap_used, reason = "tests")]
 
 mod api;
+mod chaos;
 mod publishing;
 mod queue;
 mod security;
+mod seen;
 mod structure;

@@ -60,11 +60,12 @@ fn text_lines_are_plain() {
 }
 
 #[test]
-fn seconds_and_bytes_fall_into_their_buckets() {
+fn seconds_bytes_and_jobs_fall_into_their_buckets() {
     let recorder = builder().expect("buckets").build_recorder();
     metrics::with_local_recorder(&recorder, || {
         metrics::histogram!("job_run_duration_seconds", "queue" => "publish").record(0.3);
         metrics::histogram!("upload.size.bytes").record(2_000.0);
+        metrics::histogram!("group_jobs").record(500.0);
         metrics::counter!("jobs_finished_total").increment(1);
     });
     let text = recorder.handle().render();
@@ -73,6 +74,8 @@ fn seconds_and_bytes_fall_into_their_buckets() {
         "job_run_duration_seconds_bucket{queue=\"publish\",le=\"0.5\"} 1",
         "upload_size_bytes_bucket{le=\"1024\"} 0",
         "upload_size_bytes_bucket{le=\"4096\"} 1",
+        "group_jobs_bucket{le=\"200\"} 0",
+        "group_jobs_bucket{le=\"500\"} 1",
         "jobs_finished_total 1",
     ] {
         assert!(text.contains(line), "{line}\n{text}");

@@ -57,10 +57,9 @@ pub async fn cancel(
 /// # Errors
 /// [`crate::Error::Unavailable`].
 pub async fn cancel_requests(store: &Store, worker: WorkerId) -> Result<Vec<JobId>> {
-    let mut tx = store.begin().await?;
     let ids: Vec<Uuid> =
         sqlx::query_scalar!("select id from jobs where worker = $1 and cancel_requested", worker.0)
-            .fetch_all(&mut *tx)
+            .fetch_all(store.pool()?)
             .await?;
     Ok(ids.into_iter().map(JobId).collect())
 }

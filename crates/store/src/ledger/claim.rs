@@ -20,6 +20,10 @@ pub struct ClaimedJob {
     pub claim_no: i64,
     /// Whose work it is.
     pub organization_id: Option<OrganizationId>,
+    /// What claims are fair across: the organization, or the nil id for work of the fleet itself.
+    pub lane: Uuid,
+    /// Lower goes first within a lane.
+    pub priority: i16,
     /// The person behind it.
     pub actor: String,
     /// Wire name of the kind: this build may not know it.
@@ -53,54 +57,81 @@ pub struct Claims {
     pub jobs: Vec<ClaimedJob>,
     /// Jobs met with a closed key, and moved to its opening.
     pub parked: usize,
+    /// Due jobs made ready: another claim may take them.
+    pub promoted: usize,
+    /// The latest `run_at` among the due jobs met.
+    pub due_until: Option<DateTime<Utc>>,
 }
 
-/// How much to claim, and where to go on.
-#[derive(Clone, Copy, Debug)]
+impl Claims {
+    /// How many jobs it met. When there were none, nothing that may run now is waiting.
+    pub fn met(&self) -> usize {
+        self.jobs.len() + self.parked + self.promoted
+    }
+
+    fn add(&mut self, more: Claims) {
+        self.jobs.extend(more.jobs);
+        self.parked += more.parked;
+        self.promoted += more.promoted;
+        self.due_until = self.due_until.max(more.due_until);
+    }
+}
+
+/// The place behind which a lane is looked at: the job claimed last.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Floor {
+    /// Its priority.
+    pub priority: i16,
+    /// Its moment.
+    pub run_at: DateTime<Utc>,
+    /// Its id.
+    pub job_id: JobId,
+}
+
+/// How much to claim, and where to look.
+#[derive(Clone, Debug, Default)]
 pub struct Window {
     /// At most so many jobs.
     pub jobs: i32,
-    /// At most so many running of one lane, in this queue, over all workers (approximately: claims
-    /// that race may each take the last place).
+    /// At most so many running of one lane in this process.
     pub per_lane: i32,
-    /// Of one lane, at most so many by this claim: so that workers that claim in the same instant
-    /// stay near the limit above.
-    pub per_claim: i32,
+    /// How many run already, by lane.
+    pub running: Vec<(Uuid, i32)>,
+    /// Lanes in which only what comes behind a floor is looked at.
+    pub floors: Vec<(Uuid, Floor)>,
+    /// Due jobs are looked for from here on; all of them when `None`.
+    pub due_since: Option<DateTime<Utc>>,
     /// The first lane to look at; moved behind the last one served.
     pub cursor: Uuid,
 }
 
-/// Makes at most `limit` due jobs of the queue ready; says how many.
-///
-/// # Errors
-/// [`crate::Error::Unavailable`].
-pub async fn promote(store: &Store, queue: Queue, limit: i32) -> Result<u64> {
-    let mut tx = store.begin().await?;
-    let done = sqlx::query_file!("src/ledger/promote.sql", queue.as_str(), i64::from(limit))
-        .execute(&mut *tx)
-        .await?;
-    tx.commit().await?;
-    Ok(done.rows_affected())
-}
+/// At most so many due jobs are met by one claim.
+const DUE: i32 = 500;
 
-/// How long until the next job of the queue is due; `None` when nothing is scheduled.
+/// How long until the next job of the queue is due; `None` when nothing is scheduled. Leaves out
+/// what was due before `since`.
 ///
 /// # Errors
 /// [`crate::Error::Unavailable`].
-pub async fn next_due(store: &Store, queue: Queue) -> Result<Option<Duration>> {
-    let mut tx = store.begin().await?;
+pub async fn next_due(
+    store: &Store,
+    queue: Queue,
+    since: Option<DateTime<Utc>>,
+) -> Result<Option<Duration>> {
     let seconds = sqlx::query_scalar!(
         r#"select extract(epoch from run_at - clock_timestamp())::float8 as "seconds!"
-           from jobs where queue = $1 and state = 'scheduled' order by run_at limit 1"#,
-        queue.as_str()
+           from jobs where queue = $1 and state = 'scheduled' and run_at >= coalesce($2, '-infinity'::timestamptz)
+           order by run_at limit 1"#,
+        queue.as_str(),
+        since
     )
-    .fetch_optional(&mut *tx)
+    .fetch_optional(store.pool()?)
     .await?;
     Ok(seconds.map(|s| Duration::try_from_secs_f64(s.max(0.0)).unwrap_or(Duration::MAX)))
 }
 
-/// Claims at most `window.jobs` ready jobs of the queue for the worker, sharing them fairly among
-/// lanes, and moves the window's cursor on.
+/// Claims at most `window.jobs` jobs of the queue for the worker, sharing them fairly among lanes,
+/// makes due jobs ready, and moves the window's cursor on.
 ///
 /// # Errors
 /// [`crate::Error::Unavailable`]: a claim whose answer is lost stays with the worker until
@@ -116,67 +147,97 @@ pub async fn claim(
     let wanted = usize::try_from(window.jobs).unwrap_or_default();
     // The lanes before the cursor come next, also when there was none behind it.
     if claims.jobs.len() < wanted && !began_at.is_nil() {
-        let rest = i32::try_from(wanted - claims.jobs.len()).unwrap_or_default();
-        let mut start = Window { jobs: rest, cursor: Uuid::nil(), ..*window };
-        match claim_from(store, queue, worker, &mut start).await {
-            Ok(more) => {
-                claims.jobs.extend(more.jobs);
-                claims.parked += more.parked;
+        for job in &claims.jobs {
+            match window.running.iter_mut().find(|(lane, _)| *lane == job.lane) {
+                Some((_, running)) => *running += 1,
+                None => window.running.push((job.lane, 1)),
             }
+        }
+        let rest = i32::try_from(wanted - claims.jobs.len()).unwrap_or_default();
+        let mut start = Window { jobs: rest, cursor: Uuid::nil(), ..window.clone() };
+        match claim_from(store, queue, worker, &mut start).await {
+            Ok(more) => claims.add(more),
             // What was claimed is the worker's all the same.
             Err(_) if !claims.jobs.is_empty() => {}
             Err(error) => return Err(error),
         }
         window.cursor = start.cursor;
     }
+    if claims.jobs.len() < wanted {
+        // All that may run was taken: the next claim begins at the first lane and needs no second look.
+        window.cursor = Uuid::nil();
+    }
     Ok(claims)
 }
 
+/// One statement is one transaction: a claim costs one round trip.
 async fn claim_from(
     store: &Store,
     queue: Queue,
     worker: WorkerId,
     window: &mut Window,
 ) -> Result<Claims> {
-    let mut tx = store.begin().await?;
+    let (busy, running): (Vec<Uuid>, Vec<i32>) = window.running.iter().copied().unzip();
+    let floors = &window.floors;
+    let lanes: Vec<Uuid> = floors.iter().map(|(lane, _)| *lane).collect();
+    let priorities: Vec<i16> = floors.iter().map(|(_, floor)| floor.priority).collect();
+    let moments: Vec<DateTime<Utc>> = floors.iter().map(|(_, floor)| floor.run_at).collect();
+    let ids: Vec<Uuid> = floors.iter().map(|(_, floor)| floor.job_id.0).collect();
     let rows = sqlx::query_file!(
         "src/ledger/claim.sql",
         queue.as_str(),
         worker.0,
         window.cursor,
         window.jobs,
-        i64::from(window.per_lane),
-        i64::from(window.per_claim)
+        window.per_lane,
+        &busy,
+        &running,
+        &lanes,
+        &priorities,
+        &moments,
+        &ids,
+        window.due_since,
+        DUE
     )
-    .fetch_all(&mut *tx)
+    .fetch_all(store.pool()?)
     .await?;
-    tx.commit().await?;
-    window.cursor = rows
-        .iter()
-        .map(|row| row.lane)
-        .max()
-        .map_or(Uuid::nil(), |last| Uuid::from_u128(last.as_u128().wrapping_add(1)));
-    let met = rows.len();
-    let jobs: Vec<ClaimedJob> = rows
-        .into_iter()
-        .filter(|row| row.state == "running")
-        .map(|row| ClaimedJob {
-            id: JobId(row.id),
-            claim_no: row.claim_no,
-            organization_id: row.organization_id.map(OrganizationId),
-            actor: row.actor,
-            kind: row.kind,
-            args_version: row.args_version,
-            args: row.args,
-            attempt: row.attempt,
-            max_attempts: row.max_attempts,
-            crashes: row.crashes,
-            run_at: row.run_at,
-            created_at: row.created_at,
-            notify_end: row.notify_end,
-            cancel_requested: row.cancel_requested,
-            trace_context: row.trace_context,
-        })
-        .collect();
-    Ok(Claims { parked: met - jobs.len(), jobs })
+    let mut claims = Claims::default();
+    let mut last_lane = None;
+    for row in rows {
+        if row.was_due {
+            claims.due_until = claims.due_until.max(Some(row.run_at));
+        }
+        match (row.state.as_str(), row.args) {
+            ("running", Some(args)) => {
+                last_lane = last_lane.max(Some(row.lane));
+                claims.jobs.push(ClaimedJob {
+                    id: JobId(row.id),
+                    claim_no: row.claim_no,
+                    organization_id: row.organization_id.map(OrganizationId),
+                    lane: row.lane,
+                    priority: row.priority,
+                    actor: row.actor,
+                    kind: row.kind,
+                    args_version: row.args_version,
+                    args,
+                    attempt: row.attempt,
+                    max_attempts: row.max_attempts,
+                    crashes: row.crashes,
+                    run_at: row.run_at,
+                    created_at: row.created_at,
+                    notify_end: row.notify_end,
+                    cancel_requested: row.cancel_requested,
+                    trace_context: row.trace_context,
+                });
+            }
+            ("ready", _) => claims.promoted += 1,
+            _ => {
+                last_lane = last_lane.max(Some(row.lane));
+                claims.parked += 1;
+            }
+        }
+    }
+    window.cursor =
+        last_lane.map_or(Uuid::nil(), |last| Uuid::from_u128(last.as_u128().wrapping_add(1)));
+    Ok(claims)
 }

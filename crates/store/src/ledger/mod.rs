@@ -7,6 +7,7 @@
 mod cancel;
 mod claim;
 mod enqueue;
+mod figures;
 mod finish;
 #[cfg(test)]
 mod model;
@@ -17,11 +18,12 @@ mod rescue;
 mod workers;
 
 pub use cancel::{Cancelled, cancel, cancel_requests};
-pub use claim::{ClaimedJob, Claims, Window, claim, next_due, promote};
+pub use claim::{ClaimedJob, Claims, Floor, Window, claim, next_due};
 pub use enqueue::{Enqueued, enqueue};
+pub use figures::{Head, Held, KeyClass, QueueFigures, Standing, heads, held, queues, standing};
 pub use finish::{Ended, Finish, finish, hand_back, progress};
 pub use pause::{Paused, close_key, closed, free_parked, pause, pauses, reopen_key, resume};
 pub use prune::{make_partitions, prune};
 pub use read::{JobFilter, JobView, QueueDepth, depths, get, get_many, list, oldest_due};
 pub use rescue::{Rescued, rescue};
-pub use workers::{WorkerView, held_by, living_slots, register, renew, stop, workers};
+pub use workers::{WorkerView, held_by, register, renew, stop, workers};

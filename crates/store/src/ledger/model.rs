@@ -10,11 +10,15 @@ use serde_json::json;
 use std::time::Duration;
 use uuid::Uuid;
 
-use super::{Finish, Window, cancel, claim, finish, hand_back, promote, rescue};
+use super::{Finish, Floor, Window, cancel, claim, finish, hand_back, rescue};
 use crate::Claim;
 use generated::{Fixture, JOBS, Row};
 use jobs::protocol::{Event, State, Verdict};
 use jobs::{Code, JobId, Problem, Queue, Wait};
+
+fn window(jobs: i32) -> Window {
+    Window { jobs, per_lane: 10_000, ..Window::default() }
+}
 
 #[tokio::test]
 async fn the_ledger_tells_what_a_worker_holds() {
@@ -37,17 +41,19 @@ async fn one_organization_gets_no_more_slots_than_its_share() {
         .execute(&fixture.scratch.pool)
         .await
         .unwrap();
-    let mut window = Window { jobs: 500, per_lane: 3, per_claim: 10_000, cursor: Uuid::nil() };
-    for _ in 0..3 {
-        claim(&fixture.scratch.store, Queue::Publish, fixture.worker, &mut window).await.unwrap();
-    }
-    let most: Option<i64> = sqlx::query_scalar(
-        "select max(n) from (select count(*) as n from jobs where state = 'running' group by lane) lanes",
+    let lane = Uuid::from_u128(3);
+    let mut window = Window { running: vec![(lane, 2)], per_lane: 3, ..window(500) };
+    claim(&fixture.scratch.store, Queue::Publish, fixture.worker, &mut window).await.unwrap();
+    let lanes: Vec<(Uuid, i64)> = sqlx::query_as(
+        "select lane, count(*) from jobs where state = 'running' group by lane order by lane",
     )
-    .fetch_one(&fixture.scratch.pool)
+    .fetch_all(&fixture.scratch.pool)
     .await
     .unwrap();
-    assert_eq!(most, Some(3));
+    assert_eq!(lanes.len(), 7);
+    for (id, n) in lanes {
+        assert_eq!(n, if id == lane { 1 } else { 3 }, "two of {lane} run already");
+    }
     fixture.scratch.drop().await;
 }
 
@@ -65,7 +71,7 @@ async fn a_lane_that_may_run_nothing_more_is_in_nobodys_way() {
         .unwrap();
     drop(conn);
     // One slot, and the first lane is paused.
-    let mut window = Window { jobs: 1, per_lane: 10_000, per_claim: 10_000, cursor: Uuid::nil() };
+    let mut window = window(1);
     let claims = claim(&fixture.scratch.store, Queue::Publish, fixture.worker, &mut window).await;
     let lane = claims.unwrap().jobs[0].organization_id;
     assert_ne!(lane, Some(paused));
@@ -76,7 +82,7 @@ async fn a_lane_that_may_run_nothing_more_is_in_nobodys_way() {
 async fn a_lost_worker_claims_nothing() {
     let fixture = Fixture::new().await;
     sqlx::query("update workers set lost_at = now()").execute(&fixture.scratch.pool).await.unwrap();
-    let mut window = Window { jobs: 10, per_lane: 10_000, per_claim: 10_000, cursor: Uuid::nil() };
+    let mut window = window(10);
     let claims = claim(&fixture.scratch.store, Queue::Publish, fixture.worker, &mut window).await;
     assert!(claims.unwrap().jobs.is_empty());
     fixture.scratch.drop().await;
@@ -104,7 +110,7 @@ async fn a_job_whose_parking_crossed_its_keys_opening_is_let_go() {
 #[tokio::test]
 async fn a_claim_behind_the_last_lane_begins_again_at_the_first() {
     let fixture = Fixture::new().await;
-    let mut window = Window { jobs: 1, per_lane: 10_000, per_claim: 10_000, cursor: Uuid::max() };
+    let mut window = Window { cursor: Uuid::max(), ..window(1) };
     let claimed = claim(&fixture.scratch.store, Queue::Publish, fixture.worker, &mut window).await;
     assert_eq!(claimed.unwrap().jobs.len(), 1);
     fixture.scratch.drop().await;
@@ -113,8 +119,55 @@ async fn a_claim_behind_the_last_lane_begins_again_at_the_first() {
 #[tokio::test]
 async fn promoting_makes_just_the_due_jobs_ready() {
     let fixture = Fixture::new().await;
-    promote(&fixture.scratch.store, Queue::Publish, i32::MAX).await.unwrap();
+    // A claim without room makes due jobs ready and does nothing else.
+    claim(&fixture.scratch.store, Queue::Publish, fixture.worker, &mut window(0)).await.unwrap();
     fixture.expect(|_| Some(Event::Promote)).await;
+}
+
+#[tokio::test]
+async fn due_jobs_are_claimed_at_once_where_nothing_is_ready_and_lanes_take_turns() {
+    let fixture = Fixture::new().await;
+    sqlx::query(
+        "update jobs set state = 'scheduled', worker = null, limit_keys = '{}', run_at = now()",
+    )
+    .execute(&fixture.scratch.pool)
+    .await
+    .unwrap();
+    let taken =
+        claim(&fixture.scratch.store, Queue::Publish, fixture.worker, &mut window(14)).await;
+    let taken = taken.unwrap();
+    assert_eq!((taken.jobs.len(), taken.promoted), (14, JOBS - 14));
+    for lane in 0..7 {
+        let of_lane = taken.jobs.iter().filter(|job| job.lane == Uuid::from_u128(lane)).count();
+        assert_eq!(of_lane, 2);
+    }
+    fixture.scratch.drop().await;
+}
+
+#[tokio::test]
+async fn a_lane_with_a_floor_is_looked_at_behind_it() {
+    let fixture = Fixture::new().await;
+    sqlx::query("update jobs set state = 'ready', worker = null, limit_keys = '{}'")
+        .execute(&fixture.scratch.pool)
+        .await
+        .unwrap();
+    let lane = Uuid::from_u128(3);
+    let mut of_lane: Vec<&Row> =
+        fixture.before.iter().filter(|row| row.id.as_u128() % 7 == 3).collect();
+    of_lane.sort_by_key(|row| (row.job.run_at, row.id));
+    let (before, behind) = of_lane.split_at(of_lane.len() / 2);
+    let last = before.last().unwrap();
+    let floor = Floor { priority: 0, run_at: last.job.run_at, job_id: JobId(last.id) };
+    let mut window = Window { floors: vec![(lane, floor)], ..window(JOBS as i32) };
+    let mut taken = 0;
+    for _ in 0..JOBS {
+        let jobs = claim(&fixture.scratch.store, Queue::Publish, fixture.worker, &mut window).await;
+        let jobs = jobs.unwrap().jobs;
+        assert!(jobs.iter().all(|job| before.iter().all(|row| row.id != job.id.0)));
+        taken += jobs.len();
+    }
+    assert_eq!(taken, JOBS - before.len(), "other lanes, and {} behind the floor", behind.len());
+    fixture.scratch.drop().await;
 }
 
 #[tokio::test]
@@ -125,19 +178,26 @@ async fn claiming_takes_what_is_ready_and_moves_what_is_closed_out_of_the_way() 
     super::close_key(&mut conn, "closed", Some(until), "the model says so").await.unwrap();
     drop(conn);
     let mut taken = 0;
-    let mut window =
-        Window { jobs: 64, per_lane: 10_000, per_claim: 10_000, cursor: Uuid::now_v7() };
+    let mut window = Window { cursor: Uuid::now_v7(), ..window(64) };
     for _ in 0..JOBS {
         let worker = fixture.worker;
         let jobs =
             claim(&fixture.scratch.store, Queue::Publish, worker, &mut window).await.unwrap();
         taken += jobs.jobs.len();
     }
-    let claimable =
-        fixture.before.iter().filter(|r| r.job.state == State::Ready && r.key == "open").count();
+    let now = fixture.now;
+    let may_run = |row: &Row| match row.job.state {
+        State::Ready => true,
+        State::Scheduled => row.job.run_at <= now,
+        State::Running | State::Ended(_) => false,
+    };
+    let claimable = fixture.before.iter().filter(|row| may_run(row) && row.key == "open").count();
     assert_eq!(taken, claimable);
     fixture
-        .expect(|row| Some(if row.key == "open" { Event::Claim } else { Event::Park(until) }))
+        .expect_all(|row| {
+            let met = if row.key == "open" { Event::Claim } else { Event::Park(until) };
+            if may_run(row) { vec![Event::Promote, met] } else { Vec::new() }
+        })
         .await;
 }
 

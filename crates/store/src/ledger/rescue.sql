@@ -1,30 +1,22 @@
 -- Declares silent workers lost and frees the jobs of workers that are gone.
 -- $1 seconds of silence, $2 at most so many jobs, $3 the crash that quarantines.
 --
--- Walks from holder to holder along the index on worker, so that its cost with nothing to do is
--- one probe for each worker that holds jobs.
-with recursive lost as (
+-- Looks at workers that are gone alone: what the living hold, or held, costs it nothing.
+with lost as (
     update workers set lost_at = now()
     where lost_at is null and stopped_at is null and seen_at < now() - make_interval(secs => $1)
     returning id
 ),
-holders (worker) as (
-    (select worker from jobs where worker is not null order by worker limit 1)
-    union all
-    select (select j.worker from jobs j where j.worker > h.worker order by j.worker limit 1)
-    from holders h where h.worker is not null
-),
-dead_holders as (
-    select h.worker from holders h left join workers w on w.id = h.worker
-    where h.worker is not null
-      and (w.id is null or w.lost_at is not null or w.stopped_at is not null
-           or h.worker in (select id from lost))
+gone_workers as (
+    select id from workers where lost_at is not null or stopped_at is not null
+    union
+    select id from lost
 ),
 held as materialized (
     select job.id, job.crashes + 1 as crashes, job.worker,
            case when job.cancel_requested then 'cancelled' when job.crashes + 1 >= $3 then 'dead' end as outcome
-    from dead_holders d cross join lateral (
-        select j.id, j.crashes, j.worker, j.cancel_requested from jobs j where j.worker = d.worker
+    from gone_workers w cross join lateral (
+        select j.id, j.crashes, j.worker, j.cancel_requested from jobs j where j.worker = w.id
         limit $2 for update skip locked
     ) job
     limit $2

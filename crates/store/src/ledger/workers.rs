@@ -7,7 +7,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::{Claim, Conn, Result, Store};
-use jobs::{JobId, Queue, WorkerId};
+use jobs::{JobId, WorkerId};
 
 /// One incarnation of a worker process.
 #[derive(Clone, Debug, Serialize, utoipa::ToSchema)]
@@ -80,23 +80,6 @@ pub async fn renew(store: &Store, id: WorkerId) -> Result<bool> {
     .await?;
     tx.commit().await?;
     Ok(done.rows_affected() == 1)
-}
-
-/// How many slots the living workers offer together, by queue.
-///
-/// # Errors
-/// [`crate::Error::Unavailable`].
-pub async fn living_slots(store: &Store) -> Result<Vec<(Queue, i64)>> {
-    let mut tx = store.begin().await?;
-    let rows = sqlx::query!(
-        r#"select q.key as "queue!", sum(q.value::int) as "slots!"
-           from workers w cross join lateral jsonb_each_text(w.queues) q
-           where w.lost_at is null and w.stopped_at is null
-           group by q.key"#
-    )
-    .fetch_all(&mut *tx)
-    .await?;
-    Ok(rows.into_iter().filter_map(|row| Some((row.queue.parse().ok()?, row.slots))).collect())
 }
 
 /// The claims that the ledger says the incarnation holds.

@@ -5,6 +5,8 @@ mod deaths;
 mod fairness;
 mod hand_over;
 mod outage;
+mod panics;
+mod servers;
 mod strange;
 
 use fleet_tests::harness::Setup;

@@ -74,12 +74,17 @@ impl Fixture {
 
     /// Compares the ledger with what the protocol says of each job's event, and drops the database.
     pub(super) async fn expect(self, event: impl Fn(&Row) -> Option<Event>) {
+        self.expect_all(|row| event(row).into_iter().collect()).await;
+    }
+
+    /// The same for several events, one after the other.
+    pub(super) async fn expect_all(self, events: impl Fn(&Row) -> Vec<Event>) {
         let after = read(&self.scratch).await;
         assert_eq!(after.len(), self.before.len(), "no job is lost or doubled");
         for row in &self.before {
-            let expected = event(row)
-                .and_then(|event| next(&row.job, event, self.now))
-                .unwrap_or_else(|| row.job.clone());
+            let expected = events(row)
+                .into_iter()
+                .fold(row.job.clone(), |job, event| next(&job, event, self.now).unwrap_or(job));
             let found = after.get(&row.id).unwrap();
             assert_eq!(found.state, expected.state, "{row:?}");
             assert_eq!(found.attempt, expected.attempt, "{row:?}");

@@ -1,0 +1,47 @@
+//! What the API tells about itself.
+//!
+//! **Invariant:** a label takes only the values that this program has written down: routes as they
+//! were declared, known methods, stable words.
+
+use axum::http::{Method, StatusCode};
+use metrics::{Unit, counter, describe_counter, describe_histogram, histogram};
+use std::time::Duration;
+
+use crate::database::Database;
+use boot::Telemetry;
+use boot::figures::{Pool, connections};
+
+const REQUEST_DURATION: &str = "http_server_request_duration_seconds";
+const REFUSED: &str = "http_server_requests_refused_total";
+
+/// Describes the metrics of this file, and shows the pool.
+pub(crate) fn start(telemetry: &Telemetry, database: &Database) {
+    describe_histogram!(REQUEST_DURATION, Unit::Seconds, "Duration of a request");
+    describe_counter!(REFUSED, Unit::Count, "Requests answered with a problem, by its code");
+    let database = database.clone();
+    telemetry.at_scrape(move || {
+        let store::Connections { open, idle, most } = database.connections();
+        connections("main", Pool { open, idle, most });
+    });
+}
+
+/// A request was answered, with this problem if there was one.
+pub(crate) fn answered(
+    method: &Method,
+    route: &str,
+    status: StatusCode,
+    took: Duration,
+    problem: Option<&'static str>,
+) {
+    // Methods are the caller's to choose: an unknown one must not become a label of its own.
+    let known = [Method::GET, Method::HEAD, Method::POST, Method::PUT, Method::DELETE];
+    let method = known.iter().find(|known| *known == method).map_or("_OTHER", Method::as_str);
+    histogram!(REQUEST_DURATION,
+        "http_request_method" => method.to_owned(),
+        "http_route" => route.to_owned(),
+        "http_response_status_code" => status.as_str().to_owned())
+    .record(took.as_secs_f64());
+    if let Some(code) = problem {
+        counter!(REFUSED, "reason" => code).increment(1);
+    }
+}

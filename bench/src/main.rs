@@ -1,0 +1,112 @@
+//! How fast the fleet is: run by `bin/bench`, which starts private servers and sets the
+//! environment. Each subcommand measures one thing; without one, all are measured, briefly.
+//!
+//! **Invariant:** what is told was checked: no figure comes from work that was not done.
+
+mod api;
+mod burst;
+mod child;
+mod claims;
+mod drain;
+mod enqueue;
+mod everything;
+mod fairness;
+mod load;
+mod machine;
+mod memory;
+mod peers;
+mod pickup;
+mod report;
+mod servers;
+mod worker;
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+
+use peers::Peers;
+use report::{Report, Style};
+use servers::Servers;
+
+/// Measures the fleet's speed.
+#[derive(Debug, Parser)]
+#[command(name = "bench")]
+struct Arguments {
+    /// One JSON line for each case.
+    #[arg(long, global = true)]
+    json: bool,
+    /// Tables for docs/benchmarks.md.
+    #[arg(long, global = true, conflicts_with = "json")]
+    markdown: bool,
+    /// Other job systems side by side: drain, pickup and burst.
+    #[arg(long, global = true)]
+    peers: bool,
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// How fast one worker process empties a queue.
+    Drain(drain::Options),
+    /// How fast jobs get into the ledger, through SQL and through HTTP.
+    Enqueue(enqueue::Options),
+    /// How soon an idle fleet starts a job.
+    Pickup(pickup::Options),
+    /// Many jobs due in the same instant: how late each starts and ends.
+    Burst(burst::Options),
+    /// What a claim takes beside a long history and under an old snapshot.
+    Claims(claims::Options),
+    /// What one organization's backlog does to the others.
+    Fairness(fairness::Options),
+    /// What the three processes hold in memory.
+    Memory(memory::Options),
+    /// All of these; briefly, unless told otherwise.
+    Everything(everything::Options),
+    /// The process under measurement; started by the others.
+    #[command(hide = true)]
+    Worker(worker::Options),
+}
+
+/// What options are when none is given.
+fn defaults<T: clap::Args>() -> T {
+    #[derive(Parser)]
+    struct Only<T: clap::Args> {
+        #[command(flatten)]
+        options: T,
+    }
+    Only::parse_from(["bench"]).options
+}
+
+#[tokio::main]
+async fn main() -> Result<()> {
+    let arguments = Arguments::parse();
+    let style = match (arguments.json, arguments.markdown) {
+        (true, _) => Style::Json,
+        (_, true) => Style::Markdown,
+        _ => Style::People,
+    };
+    let command = match arguments.command {
+        Some(Command::Worker(options)) => return worker::work(options).await,
+        Some(other) => other,
+        None => Command::Everything(everything::Options::default()),
+    };
+    let servers = Servers::find().await?;
+    let peers = Peers::find(arguments.peers);
+    let mut report = Report::new(style, &servers.facts);
+    let to = &mut report;
+    match &command {
+        Command::Drain(options) => drain::drain(&servers, &peers, options, to).await?,
+        Command::Enqueue(options) => enqueue::enqueue(&servers, options, to).await?,
+        Command::Pickup(options) => pickup::pickup(&servers, &peers, options, to).await?,
+        Command::Burst(options) => burst::burst(&servers, &peers, options, to).await?,
+        Command::Claims(options) => claims::claims(&servers, options, to).await?,
+        Command::Fairness(options) => fairness::fairness(&servers, options, to).await?,
+        Command::Memory(options) => memory::memory(&servers, options, to).await?,
+        Command::Everything(options) => {
+            everything::everything(&servers, &peers, options, to).await?;
+        }
+        Command::Worker(_) => unreachable!("returned above"),
+    }
+    report.finish();
+    Ok(())
+}

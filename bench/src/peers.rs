@@ -1,0 +1,146 @@
+//! Other job systems, measured in the same minutes on the same servers.
+//!
+//! A peer is a folder with a program `run` that is called as
+//! `run --jobs N --postgres URL --redis URL drain|pickup|burst` and prints one line of JSON:
+//! `{peer, version, scenario, jobs, seconds, rate, p50_ms, p99_ms, settings}`. Where it also says
+//! `{"phase":"loaded"}` and `{"phase":"done"}` and waits for an answer, the servers' CPU between the
+//! two is counted.
+//!
+//! **Invariant:** a peer that fails is named, and has no figures.
+
+use std::path::PathBuf;
+use std::process::Stdio;
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use serde_json::{Value, json};
+use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
+use tokio::process::Command;
+use tokio::time::timeout;
+
+use crate::machine::Meter;
+use crate::report::Case;
+use crate::servers::Servers;
+
+const PATIENCE: Duration = Duration::from_secs(300);
+
+/// The peers of this run; none unless they were asked for.
+#[derive(Debug, Default)]
+pub(crate) struct Peers(Vec<PathBuf>);
+
+impl Peers {
+    /// Those that `bin/bench --peers` has installed or found: `BENCH_PEERS`, folders separated by
+    /// colons.
+    pub(crate) fn find(asked: bool) -> Self {
+        let folders = std::env::var_os("BENCH_PEERS").filter(|_| asked).unwrap_or_default();
+        let folders = std::env::split_paths(&folders).filter(|folder| folder.join("run").exists());
+        Self(folders.collect())
+    }
+
+    /// To be filled by [`Peers::measure`].
+    pub(crate) fn cases(&self) -> Vec<Case> {
+        Vec::new()
+    }
+
+    /// One round of each peer.
+    pub(crate) async fn measure(
+        &self,
+        servers: &Servers,
+        scenario: &'static str,
+        jobs: usize,
+        cases: &mut Vec<Case>,
+    ) -> Result<()> {
+        for folder in &self.0 {
+            if let Err(error) = one(servers, folder, scenario, jobs, cases).await {
+                complain(folder, scenario, &error);
+            }
+        }
+        Ok(())
+    }
+}
+
+#[expect(clippy::print_stderr, reason = "a missing figure needs a reason, beside the figures")]
+fn complain(folder: &std::path::Path, scenario: &str, error: &anyhow::Error) {
+    eprintln!("{} {scenario}: {error:#}", folder.display());
+}
+
+async fn one(
+    servers: &Servers,
+    folder: &std::path::Path,
+    scenario: &'static str,
+    jobs: usize,
+    cases: &mut Vec<Case>,
+) -> Result<()> {
+    let database = servers.empty_database().await?;
+    let mut child = Command::new(folder.join("run"))
+        .args(["--jobs", &jobs.to_string(), "--postgres", &database.url(None)?])
+        .args(["--redis", &servers.redis, scenario])
+        .env("BENCH_PHASES", "1")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .kill_on_drop(true)
+        .spawn()?;
+    let mut stdin = child.stdin.take().context("stdin")?;
+    let mut lines = BufReader::new(child.stdout.take().context("stdout")?).lines();
+    let (mut told, mut meter) = (None, None);
+    let mut paid = (0.0, 0.0);
+    while let Some(line) = timeout(PATIENCE, lines.next_line()).await.context("no answer")?? {
+        let Ok(said) = serde_json::from_str::<Value>(&line) else { continue };
+        match said["phase"].as_str() {
+            Some("loaded") => {
+                servers.checkpoint().await?;
+                meter = Some(Meter::start(servers.paid)?);
+            }
+            Some("done") => {
+                let meter: Meter = meter.take().context("done before it was loaded")?;
+                let (postgres, redis) = meter.spent()?;
+                paid = (paid.0 + postgres, paid.1 + redis);
+            }
+            _ => {
+                told = Some(said);
+                continue;
+            }
+        }
+        stdin.write_all(b"\n").await?;
+    }
+    let status = child.wait().await?;
+    database.drop().await?;
+    ensure!(status.success(), "ended with {status}");
+    let told = told.context("told nothing")?;
+    add(cases, scenario, &told, paid)
+}
+
+fn add(cases: &mut Vec<Case>, scenario: &'static str, told: &Value, paid: (f64, f64)) -> Result<()> {
+    let word = |name: &str| told[name].as_str().unwrap_or("?").to_owned();
+    let of = format!("{} {}", word("peer"), word("version"));
+    let jobs = told["jobs"].as_u64().context("jobs")?;
+    let index = cases.iter().position(|case| case.of == of && case.parameters["jobs"] == jobs);
+    let index = index.unwrap_or_else(|| {
+        let parameters = json!({ "jobs": jobs, "settings": told["settings"] });
+        cases.push(Case::new(scenario, &of, parameters));
+        cases.len() - 1
+    });
+    let case = &mut cases[index];
+    if paid.0 + paid.1 > 0.0 {
+        case.add("Postgres CPU us/job", paid.0 * 1e6 / jobs as f64);
+        case.add("Redis CPU us/job", paid.1 * 1e6 / jobs as f64);
+    }
+    for (theirs, ours) in [
+        ("worker_cpu_us", "worker CPU us/job"),
+        ("peak_mib", "worker peak MiB"),
+        ("p50_ms", "p50 ms"),
+        ("p99_ms", "p99 ms"),
+        ("max_ms", "max ms"),
+    ] {
+        if let Some(value) = told[theirs].as_f64() {
+            case.add(ours, value);
+        }
+    }
+    let (name, value) = match scenario {
+        "drain" => ("jobs/s", told["rate"].as_f64()),
+        "burst" => ("last finish ms", told["seconds"].as_f64().map(|seconds| seconds * 1e3)),
+        _ => return Ok(()),
+    };
+    case.add(name, value.with_context(|| format!("no figure for {name}"))?);
+    Ok(())
+}
