@@ -45,7 +45,8 @@ impl Api {
         let address = line["api.address"].as_str().context("no address")?;
         let key = new_key(&database.store(Login::Worker, 1).await?).await?;
         // One that does not wait for more to send.
-        let client = Client::builder().tcp_nodelay(true).timeout(Duration::from_secs(60)).build()?;
+        let client =
+            Client::builder().tcp_nodelay(true).timeout(Duration::from_secs(60)).build()?;
         Ok(Self { process, url: format!("http://{address}/v1/jobs"), key, client })
     }
 

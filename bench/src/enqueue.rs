@@ -49,7 +49,8 @@ pub(crate) async fn enqueue(
     options: &Options,
     report: &mut Report,
 ) -> Result<()> {
-    let mut cases: Vec<Case> = WAYS.iter().map(|&(http, batch)| case(options, http, batch)).collect();
+    let mut cases: Vec<Case> =
+        WAYS.iter().map(|&(http, batch)| case(options, http, batch)).collect();
     for _ in 0..options.rounds {
         for (case, &(http, batch)) in cases.iter_mut().zip(&WAYS) {
             let database = servers.database().await?;
@@ -137,10 +138,8 @@ async fn through_http(
     let all = jobs(options, batch);
     let cpu = machine::cpu_of(api.process.pid)?;
     let meter = Meter::start(servers.paid)?;
-    let took = shared(in_flight, all / batch, async || {
-        api.enqueue(body.clone()).await.map(drop)
-    })
-    .await?;
+    let took =
+        shared(in_flight, all / batch, async || api.enqueue(body.clone()).await.map(drop)).await?;
     let cpu = machine::cpu_of(api.process.pid)? - cpu;
     let memory = machine::memory_of(api.process.pid)?;
     finish(database, case, &meter, took, all, "true").await?;
@@ -161,7 +160,8 @@ async fn shared(
     let left = AtomicUsize::new(times);
     let lanes = (0..in_flight).map(async |_| {
         let mut took = Vec::new();
-        while left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |n| n.checked_sub(1)).is_ok() {
+        while left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |n| n.checked_sub(1)).is_ok()
+        {
             let began = Instant::now();
             what().await?;
             took.push(began.elapsed().as_secs_f64() * 1e3);

@@ -17,9 +17,7 @@ const BATCH: usize = 1000;
 
 /// Arguments that the API would accept: 200 bytes as JSON text.
 pub(crate) fn payload() -> Value {
-    let of = |text: &str| {
-        json!({ "title": "bench", "versions": [{ "platform": "TWITTER", "text": text }] })
-    };
+    let of = |text: &str| json!({ "title": "bench", "versions": [{ "platform": "TWITTER", "text": text }] });
     let empty = of("").to_string().len();
     of(&"x".repeat(200 - empty))
 }

@@ -60,7 +60,8 @@ pub(crate) async fn memory(
     let mut worker = Process::start_own("worker", &environment)?;
     worker.line("worker.started").await?;
     sleep(Duration::from_secs(5)).await;
-    let pids = [("api-lite", api.process.pid), ("scheduler", scheduler.pid), ("worker", worker.pid)];
+    let pids =
+        [("api-lite", api.process.pid), ("scheduler", scheduler.pid), ("worker", worker.pid)];
     let idle = pids.map(|(_, pid)| machine::memory_of(pid));
 
     work(&api, &database, options).await?;

@@ -80,7 +80,7 @@ async fn one(
         .stdout(Stdio::piped())
         .kill_on_drop(true)
         .spawn()?;
-    let mut stdin = child.stdin.take().context("stdin")?;
+    let mut stdin = child.stdin.take();
     let mut lines = BufReader::new(child.stdout.take().context("stdout")?).lines();
     let (mut told, mut meter) = (None, None);
     let mut paid = (0.0, 0.0);
@@ -98,10 +98,13 @@ async fn one(
             }
             _ => {
                 told = Some(said);
-                continue;
+                // Nothing more will be asked of it.
+                stdin = None;
             }
         }
-        stdin.write_all(b"\n").await?;
+        if let Some(stdin) = &mut stdin {
+            stdin.write_all(b"\n").await?;
+        }
     }
     let status = child.wait().await?;
     database.drop().await?;
@@ -110,7 +113,12 @@ async fn one(
     add(cases, scenario, &told, paid)
 }
 
-fn add(cases: &mut Vec<Case>, scenario: &'static str, told: &Value, paid: (f64, f64)) -> Result<()> {
+fn add(
+    cases: &mut Vec<Case>,
+    scenario: &'static str,
+    told: &Value,
+    paid: (f64, f64),
+) -> Result<()> {
     let word = |name: &str| told[name].as_str().unwrap_or("?").to_owned();
     let of = format!("{} {}", word("peer"), word("version"));
     let jobs = told["jobs"].as_u64().context("jobs")?;

@@ -39,7 +39,9 @@ pub(crate) const OURS: &str = "ezre";
 
 impl Case {
     pub(crate) fn new(scenario: &'static str, of: &str, parameters: Value) -> Self {
-        let Value::Object(parameters) = parameters else { unreachable!("parameters are an object") };
+        let Value::Object(parameters) = parameters else {
+            unreachable!("parameters are an object")
+        };
         Self { scenario, of: of.to_owned(), parameters, figures: Vec::new(), load: 0.0 }
     }
 
@@ -108,7 +110,11 @@ impl Figure {
     fn median(&self) -> f64 {
         let sorted = self.sorted();
         let middle = sorted.len() / 2;
-        if sorted.len() % 2 == 1 { sorted[middle] } else { (sorted[middle - 1] + sorted[middle]) / 2.0 }
+        if sorted.len() % 2 == 1 {
+            sorted[middle]
+        } else {
+            (sorted[middle - 1] + sorted[middle]) / 2.0
+        }
     }
 
     fn text(&self) -> String {
@@ -136,7 +142,8 @@ fn number(value: f64) -> String {
         let digits = format!("{value:.0}");
         let mut grouped = String::new();
         for (index, digit) in digits.chars().enumerate() {
-            if index > 0 && (digits.len() - index) % 3 == 0 && digits.as_bytes()[index - 1] != b'-' {
+            if index > 0 && (digits.len() - index) % 3 == 0 && digits.as_bytes()[index - 1] != b'-'
+            {
                 grouped.push(',');
             }
             grouped.push(digit);
@@ -166,7 +173,12 @@ impl Report {
             Style::People | Style::Markdown => {
                 let facts: Vec<String> = facts
                     .iter()
-                    .map(|(name, value)| format!("{name} {}", value.as_str().map_or_else(|| value.to_string(), str::to_owned)))
+                    .map(|(name, value)| {
+                        format!(
+                            "{name} {}",
+                            value.as_str().map_or_else(|| value.to_string(), str::to_owned)
+                        )
+                    })
                     .collect();
                 println!("{}\n", facts.join(", "));
             }
@@ -179,7 +191,13 @@ impl Report {
         match self.style {
             Style::Json => println!("{}", case.json()),
             Style::People => {
-                println!("{} · {} · {} · load {:.1}", case.scenario, case.of, case.label(), case.load);
+                println!(
+                    "{} · {} · {} · load {:.1}",
+                    case.scenario,
+                    case.of,
+                    case.label(),
+                    case.load
+                );
                 for figure in &case.figures {
                     println!("    {:<28} {}", figure.name, figure.text());
                 }
@@ -205,14 +223,22 @@ impl Report {
         for theirs in self.cases.iter().filter(|case| case.of != OURS) {
             for ours in self.cases.iter().filter(|case| case.is_beside(theirs)) {
                 for name in COMPARED {
-                    let Some((our, their)) = ours.median(name).zip(theirs.median(name)) else { continue };
-                    let (ratio, what) = (our / their, format!("{}: {}", ours.scenario, ours.label()));
+                    let Some((our, their)) = ours.median(name).zip(theirs.median(name)) else {
+                        continue;
+                    };
+                    let (ratio, what) =
+                        (our / their, format!("{}: {}", ours.scenario, ours.label()));
                     match self.style {
-                        Style::Json => println!("{}", json!({
-                            "ratio": rounded(ratio), "of": name, "scenario": ours.scenario,
-                            "parameters": ours.parameters, "against": theirs.of,
-                        })),
-                        Style::People => println!("{what}: {name} is {} x that of {}", number(ratio), theirs.of),
+                        Style::Json => println!(
+                            "{}",
+                            json!({
+                                "ratio": rounded(ratio), "of": name, "scenario": ours.scenario,
+                                "parameters": ours.parameters, "against": theirs.of,
+                            })
+                        ),
+                        Style::People => {
+                            println!("{what}: {name} is {} x that of {}", number(ratio), theirs.of)
+                        }
                         Style::Markdown => {
                             if !heading.is_empty() {
                                 println!("{heading}");

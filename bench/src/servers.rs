@@ -53,7 +53,8 @@ impl Servers {
         let owner = Url::parse(&variable("BENCH_DATABASE_URL")?)?;
         let superuser = Url::parse(&variable("BENCH_SUPERUSER_URL")?)?;
         let mut conn = PgConnection::connect(owner.as_str()).await.context("Postgres")?;
-        let backend: i32 = sqlx::query_scalar("select pg_backend_pid()").fetch_one(&mut conn).await?;
+        let backend: i32 =
+            sqlx::query_scalar("select pg_backend_pid()").fetch_one(&mut conn).await?;
         let paid = Paid {
             postmaster: machine::parent_of(backend.try_into()?)?,
             redis: variable("BENCH_REDIS_PID")?.trim().parse()?,
@@ -127,7 +128,8 @@ impl Servers {
     pub(crate) async fn log_statements(&self, database: &Database) -> Result<()> {
         let mut conn = PgConnection::connect(self.superuser.as_str()).await?;
         let (role, name) = (Login::Worker.role(), &database.name);
-        let sql = format!("alter role {role} in database {name} set log_min_duration_statement = 0");
+        let sql =
+            format!("alter role {role} in database {name} set log_min_duration_statement = 0");
         run(&mut conn, &sql).await
     }
 

@@ -106,10 +106,7 @@ impl Handler for NoOp {
 /// # Errors
 /// When the databases refuse.
 pub(crate) async fn work(options: Options) -> Result<()> {
-    let log = LogSettings {
-        filter: "info".to_owned(),
-        format: LogFormat::Json,
-    };
+    let log = LogSettings { filter: "info".to_owned(), format: LogFormat::Json };
     let _telemetry = boot::telemetry::start(boot::Process::Worker, &log)?;
     let shutdown = boot::shutdown::on_signal()?;
     end_with_stdin(shutdown.clone());

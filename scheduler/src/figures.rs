@@ -66,7 +66,7 @@ fn describe() {
         Unit::Seconds,
         "Until the last closed key opens by itself, by class"
     );
-    describe_gauge!(LIMITED, Unit::Count, "Jobs that wait for a closed key, by its class");
+    describe_gauge!(LIMITED, Unit::Count, "Jobs that wait for a key, by its class");
     describe_gauge!(PAUSES, Unit::Count, "What people have paused now, by scope");
     describe_gauge!(HISTORY_AHEAD, Unit::Seconds, "For how long the history has partitions");
 }

@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{Scheduler, Step, every, figures};
 use jobs::kinds::{PreparePost, PublishPost};
-use jobs::{NewJob, Origin, Queue, publish_limit_keys};
+use jobs::{NewJob, Origin, Queue, organization_key, publish_limit_keys};
 use store::{ledger, schedules};
 
 /// How often the time table is looked at: a schedule made for right now waits so long at most.
@@ -83,6 +83,7 @@ fn publishing(due: &schedules::Due) -> NewJob {
     job.run_at = Some(due.scheduled_at);
     job.max_attempts = due.max_retries + 1;
     job.limit_keys = publish_limit_keys(due.platform, &due.account_id);
+    job.limit_keys.push(organization_key(due.organization_id, Queue::Publish));
     job.unique_key = Some(schedules::publish_key(due.schedule_id));
     job
 }

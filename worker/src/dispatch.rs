@@ -72,6 +72,8 @@ impl Handler for Dispatch {
             Kind::RetryJob => self.run(job, stop, control::retry_job).await,
             Kind::PauseQueue => self.run(job, stop, control::pause_queue).await,
             Kind::ResumeQueue => self.run(job, stop, control::resume_queue).await,
+            Kind::SetLimit => self.run(job, stop, control::set_limit).await,
+            Kind::RemoveLimit => self.run(job, stop, control::remove_limit).await,
             Kind::PruneLedger => self.run(job, stop, maintenance::prune_ledger).await,
         }
     }

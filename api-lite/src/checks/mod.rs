@@ -80,6 +80,8 @@ pub(crate) async fn check(
             let args: jobs::kinds::ResumeQueue = decode(args)?;
             its.pausable(args.queue.is_some(), args.platform_connection_id).await
         }
+        // A limit may be set for keys that no job has yet.
+        Kind::SetLimit | Kind::RemoveLimit => Ok(()),
         // Nobody enqueues these through the API.
         Kind::PreparePost | Kind::PublishPost | Kind::ReconcilePost | Kind::PruneLedger => Ok(()),
     }

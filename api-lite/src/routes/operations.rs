@@ -1,4 +1,4 @@
-//! `/v1/workers`, `/v1/queues`, `/v1/pauses`: how the fleet stands.
+//! `/v1/workers`, `/v1/queues`, `/v1/pauses`, `/v1/limits`: how the fleet stands.
 
 use axum::Json;
 use axum::extract::State;
@@ -10,13 +10,14 @@ use crate::page::Items;
 use crate::principal::Principal;
 use crate::problem::Result;
 use jobs::Scope;
-use store::ledger::{self, Paused, QueueDepth, WorkerView};
+use store::ledger::{self, LimitView, Paused, QueueDepth, WorkerView};
 
 pub(crate) fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::new()
         .routes(routes!(list_workers))
         .routes(routes!(list_queues))
         .routes(routes!(list_pauses))
+        .routes(routes!(list_limits))
 }
 
 /// A queue.
@@ -89,4 +90,22 @@ async fn list_pauses(State(app): State<App>, principal: Principal) -> Result<Jso
     let pauses = ledger::pauses(&mut tx).await?;
     tx.commit().await?;
     Ok(all(pauses))
+}
+
+/// Lists limits
+///
+/// What keys allow: how many jobs at once, and how many starts in a time. For operators.
+#[utoipa::path(
+    get, path = "/v1/limits", tag = "operations", operation_id = "listLimits",
+    responses((status = 200, description = "All of them", body = Items<LimitView>))
+)]
+async fn list_limits(
+    State(app): State<App>,
+    principal: Principal,
+) -> Result<Json<Items<LimitView>>> {
+    principal.require_operator()?;
+    let mut tx = app.database.reading(&principal).await?;
+    let limits = ledger::limits(&mut tx).await?;
+    tx.commit().await?;
+    Ok(all(limits))
 }

@@ -157,7 +157,7 @@ impl Flow {
             let still = now.saturating_duration_since(since);
             gauge!(OLDEST_DUE, "queue" => queue).set(head.due_for.as_secs_f64());
             gauge!(STUCK, "queue" => queue).set(still.as_secs_f64());
-            if still >= self.max_age && head.due_for >= self.max_age {
+            if still >= self.max_age {
                 stuck.push(Stuck {
                     queue,
                     oldest_due_secs: head.due_for.as_secs_f64(),

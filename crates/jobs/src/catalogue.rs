@@ -219,6 +219,8 @@ catalogue! {
     RetryJob = "job.retry";
     PauseQueue = "queue.pause";
     ResumeQueue = "queue.resume";
+    SetLimit = "limit.set";
+    RemoveLimit = "limit.remove";
     PruneLedger = "ledger.prune";
 }
 

@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use platforms::Platform;
 use serde_json::Value;
 
-use crate::{JobId, JobKind, Kind, OrganizationId};
+use crate::{JobId, JobKind, Kind, OrganizationId, Queue};
 
 /// Who put a job into the ledger.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -111,6 +111,11 @@ impl NewJob {
 /// pauses the account.
 pub fn account_key(platform: Platform, account_id: &str) -> String {
     format!("account:{platform}:{account_id}")
+}
+
+/// The key that stands for one organization's work in one queue.
+pub fn organization_key(organization: OrganizationId, queue: Queue) -> String {
+    format!("organization:{organization}:{queue}")
 }
 
 /// The keys that must all be open for a publishing job of the account to be claimed.

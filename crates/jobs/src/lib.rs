@@ -11,6 +11,7 @@ mod failure;
 mod ids;
 mod job;
 pub mod kinds;
+mod limit;
 pub mod protocol;
 mod queue;
 mod retry;
@@ -22,6 +23,7 @@ pub use ids::{
     ApiKeyId, AttachmentId, ConnectionId, ContentRequestId, ContentVersionId, FileId, IntentId,
     JobId, OrganizationId, PostId, ScheduleId, WorkerId,
 };
-pub use job::{NewJob, Origin, account_key, publish_limit_keys};
+pub use job::{NewJob, Origin, account_key, organization_key, publish_limit_keys};
+pub use limit::{Limit, Rate, Usage, limit_patterns};
 pub use queue::{Queue, UnknownQueue};
 pub use retry::Retry;

@@ -11,6 +11,7 @@ use tokio::sync::{Notify, mpsc};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
+use crate::end::End;
 use crate::figures::{self, Operation};
 use crate::finish_layer::{Delivery, Receipt};
 use crate::finisher::Settlement;
@@ -18,8 +19,8 @@ use crate::floors::Floors;
 use crate::lease::Lease;
 use crate::seats::{Seat, Seats};
 use bell::{Heard, Listener};
-use jobs::Queue;
-use store::ledger::{self, ClaimedJob, Window};
+use jobs::{Failure, Queue};
+use store::ledger::{self, Asking, ClaimedJob, Told, Window};
 use store::{Claim, Store};
 
 /// The longest sleep between two looks at the ledger.
@@ -108,16 +109,27 @@ impl Claimer {
         floors.learn(&left_out, &claims, began.elapsed());
         *cursor = window.cursor;
         let met = claims.met();
-        for (job, seat) in claims.jobs.into_iter().zip(free) {
-            self.deliver(job, seat, worker);
+        let told = ask_the_limits(&self.store, self.queue, &claims.jobs).await;
+        for ((job, seat), told) in claims.jobs.into_iter().zip(free).zip(told) {
+            self.deliver(job, seat, worker, told);
         }
         Ok(met)
     }
 
-    fn deliver(&self, job: ClaimedJob, seat: Seat, worker: jobs::WorkerId) {
+    /// Hands a job to its handler, unless a limit makes it wait or could not be asked.
+    fn deliver(&self, job: ClaimedJob, seat: Seat, worker: jobs::WorkerId, told: Option<Told>) {
         let claim = Claim { job_id: job.id, claim_no: job.claim_no };
         let seat = self.seats.take(seat, job.lane);
-        let receipt = Receipt::new(&job, self.queue, seat, self.finisher.clone());
+        let receipt =
+            |permits| Receipt::new(&job, self.queue, seat, permits, self.finisher.clone());
+        let receipt = match told {
+            Some(Told::Run(permits)) => receipt(permits),
+            Some(Told::Wait(until, why)) => {
+                let wait = Failure::Snooze { until, why, close: false };
+                return receipt(Vec::new()).settle(End::Failed(wait));
+            }
+            None => return drop(receipt(Vec::new())),
+        };
         let Some(stop) = self.lease.admit(claim, worker) else {
             return drop(receipt);
         };
@@ -136,4 +148,34 @@ async fn until_due(store: &Store, queue: Queue, floors: &Floors) -> Duration {
         Ok(due) => due.unwrap_or(LOOK).clamp(Duration::from_millis(1), LOOK),
         Err(_) => LOOK,
     }
+}
+
+/// What the limits of their keys say to jobs: most have no keys, and may run.
+async fn ask_the_limits(store: &Store, queue: Queue, jobs: &[ClaimedJob]) -> Vec<Option<Told>> {
+    let mut told: Vec<Option<Told>> = jobs.iter().map(|_| Some(Told::Run(Vec::new()))).collect();
+    let with_keys = jobs.iter().enumerate().filter(|(_, job)| !job.limit_keys.is_empty());
+    let (places, asking): (Vec<usize>, Vec<Asking>) = with_keys
+        .map(|(place, job)| {
+            let claim = Claim { job_id: job.id, claim_no: job.claim_no };
+            let (keys, waited_for) = (job.limit_keys.clone(), job.waited_for.clone());
+            (place, Asking { claim, keys, waited_for })
+        })
+        .unzip();
+    if asking.is_empty() {
+        return told;
+    }
+    match ledger::admit(store, &asking).await {
+        Ok(answers) => {
+            for (place, answer) in places.into_iter().zip(answers) {
+                told[place] = Some(answer);
+            }
+        }
+        Err(error) => {
+            tracing::warn!(%queue, %error, "cannot ask the limits: jobs go back");
+            for place in places {
+                told[place] = None;
+            }
+        }
+    }
+    told
 }

@@ -99,7 +99,7 @@ fn describe() {
     describe_counter!(
         LIMITER_WAITS,
         Unit::Count,
-        "Jobs made to wait because a key was closed, by class of the key"
+        "Jobs made to wait for a key that was closed or at its limit, by its class"
     );
     describe_counter!(PROMOTED, Unit::Count, "Jobs made ready because they were due");
     describe_histogram!(FINISH_GROUP, Unit::Count, "Runs settled in one transaction");

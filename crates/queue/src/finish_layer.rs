@@ -44,6 +44,7 @@ impl Receipt {
         job: &ClaimedJob,
         queue: Queue,
         seat: Taken,
+        permits: Vec<String>,
         finisher: mpsc::UnboundedSender<Settlement>,
     ) -> Self {
         let kind = job.kind.parse().ok();
@@ -54,6 +55,7 @@ impl Receipt {
             settle: Settle::HandBack,
             figures: RunFigures::new(job, queue, kind),
             seat,
+            permits,
         };
         Self { owed: Some(owed), kind, attempt: job.attempt, finisher }
     }
@@ -64,7 +66,8 @@ impl Receipt {
         }
     }
 
-    fn settle(mut self, end: End) {
+    /// The run ended, or was not to begin.
+    pub(crate) fn settle(mut self, end: End) {
         if let Some(owed) = &mut self.owed {
             owed.figures.answered(&end);
             owed.settle = settle(self.kind, self.attempt, end, rand::random());

@@ -26,6 +26,8 @@ pub(crate) struct Settlement {
     pub(crate) settle: Settle,
     pub(crate) figures: RunFigures,
     pub(crate) seat: Taken,
+    /// Limited keys that it holds.
+    pub(crate) permits: Vec<String>,
 }
 
 const GROUP: usize = 500;
@@ -42,6 +44,7 @@ pub(crate) async fn finish_runs(
     let mut group = Vec::with_capacity(GROUP);
     while runs.recv_many(&mut group, GROUP).await > 0 {
         let ended = settle_until_known(&store, &group).await;
+        wake_the_next(&store, &bell, &group).await;
         for run in group.drain(..) {
             lease.release(run.claim);
             figures::settled(&run, ended.of(run.claim));
@@ -57,6 +60,23 @@ pub(crate) async fn finish_runs(
             }
             drop(run.seat);
         }
+    }
+}
+
+/// Those who wait for what these runs held may look again.
+async fn wake_the_next(store: &Store, bell: &Bell, group: &[Settlement]) {
+    let mut ended: HashMap<String, i64> = HashMap::new();
+    for key in group.iter().flat_map(|run| &run.permits) {
+        *ended.entry(key.clone()).or_default() += 1;
+    }
+    if ended.is_empty() {
+        return;
+    }
+    match ledger::next_in_line(store, &ended).await {
+        Ok(queues) => queues.iter().for_each(|queue| {
+            bell.ring(queue.as_str(), 1);
+        }),
+        Err(error) => tracing::warn!(%error, "those who wait for a key look by themselves, later"),
     }
 }
 

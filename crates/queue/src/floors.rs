@@ -128,6 +128,8 @@ mod tests {
             notify_end: false,
             cancel_requested: false,
             trace_context: None,
+            limit_keys: Vec::new(),
+            waited_for: None,
         };
         Claims { jobs: (0..n).map(job).collect(), ..Claims::default() }
     }

@@ -21,6 +21,9 @@ use crate::harness::{Account, Tenant};
 const ORGANIZATIONS: usize = 8;
 const FRONTENDS: usize = 24;
 
+/// Posts that say this are long in being published.
+pub(super) const LONG: &str = "long";
+
 /// What was acknowledged.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Acknowledged {
@@ -49,7 +52,7 @@ pub(crate) struct Frontends<'a> {
 
 impl<'a> Frontends<'a> {
     /// Organizations with two accounts each, before anything goes wrong. The network takes so `long` to
-    /// say whose a token is: imports are long jobs.
+    /// say whose a token is, and to answer to every other post: these are long jobs.
     ///
     /// # Errors
     /// When the fleet refuses.
@@ -67,8 +70,13 @@ impl<'a> Frontends<'a> {
             tenants.push((tenant, accounts));
         }
         let ms = u64::try_from(long.as_millis())?;
-        let long = Action::Delay { ms, when: When::Before };
-        ground.fleet.simulator().fault(Rule::on("GET", "/2/users/me", long).forever()).await?;
+        let before = Action::Delay { ms, when: When::Before };
+        let after = Action::Delay { ms, when: When::After };
+        let rules = [
+            Rule::on("GET", "/2/users/me", before).forever(),
+            Rule::on("POST", "/2/tweets", after).text_contains(LONG).forever(),
+        ];
+        ground.fleet.simulator().faults(&rules).await?;
         let (teller, acknowledged) = (Mutex::new(teller), Mutex::default());
         let deadline = Mutex::new(Instant::now());
         Ok(Self { ground, tenants, teller, acknowledged, seed, deadline })

@@ -14,7 +14,7 @@ use sqlx::Row as _;
 use sqlx::postgres::PgRow;
 use tokio::time::sleep;
 
-use super::load::Frontends;
+use super::load::{Frontends, LONG};
 use crate::api::Answer;
 use crate::harness::{Account, Tenant};
 
@@ -73,7 +73,8 @@ impl Telling<'_> {
         run_at: Option<DateTime<Utc>>,
     ) -> Result<Vec<String>> {
         let one = |nth| {
-            let mark = format!("Chaos {} {}.{nth}", self.frontends.seed, self.mark);
+            let word = if nth % 2 == 0 { LONG } else { "short" };
+            let mark = format!("Chaos {} {}.{nth} {word}", self.frontends.seed, self.mark);
             let version = json!({ "platform": "TWITTER", "text": mark });
             let mut job = json!({
                 "kind": "content.create", "args": { "title": mark, "versions": [version] },

@@ -12,6 +12,9 @@ use fleet_tests::harness::{Login, Process, Secrets, binary};
 use fleet_tests::wait::PATIENCE;
 use serde_json::Value;
 
+/// They test and measure the others, and look at everything.
+const WATCHERS: [&str; 2] = ["fleet-tests", "bench"];
+
 /// The workspace's folder.
 fn workspace() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap()
@@ -74,7 +77,7 @@ fn packages_depend_on_each_other_as_the_design_says() -> Result<()> {
         ("seal", &[]),
     ]);
     for (package, dependencies) in &edges {
-        if package == "fleet-tests" {
+        if WATCHERS.contains(&package.as_str()) {
             continue;
         }
         let allowed = allowed.get(package.as_str());
@@ -91,7 +94,7 @@ fn only_the_worker_links_what_can_publish() -> Result<()> {
     let edges = edges()?;
     for process in ["api-lite", "scheduler"] {
         let linked = linked_by(&edges, process);
-        for can_publish in ["connectors", "queue", "simulator", "fleet-tests"] {
+        for can_publish in ["connectors", "queue", "simulator", "fleet-tests", "bench"] {
             ensure!(!linked.contains(can_publish), "{process} links {can_publish}");
         }
         ensure!(linked.contains("store") && linked.contains("platforms"), "{linked:?}");
@@ -119,7 +122,7 @@ fn each_outside_thing_has_one_package() -> Result<()> {
     ] {
         let users: Vec<&String> = edges
             .iter()
-            .filter(|(package, all)| *package != "fleet-tests" && all.contains(outside))
+            .filter(|(package, all)| !WATCHERS.contains(&package.as_str()) && all.contains(outside))
             .map(|(package, _)| package)
             .collect();
         ensure!(users == [only], "{outside} is used by {users:?}, not by {only} alone");

@@ -58,6 +58,8 @@ async fn a_database_that_does_not_answer_is_said_to() {
 #[tokio::test(start_paused = true)]
 async fn a_look_that_hangs_is_given_up() {
     let flow = Flow::new(["publish"], BOUND, std::future::pending);
+    let began = tokio::time::Instant::now();
     let failing = flow.check().await.expect_err("nothing was seen");
     assert_eq!(failing.reason, "the database does not answer");
+    assert!(began.elapsed() < Duration::from_secs(5), "before the check itself is given up");
 }

@@ -4,24 +4,30 @@
 //! **Invariant:** nothing is forgotten that any step or rule looks at; claim numbers are only moved
 //! together with every claim that is compared with them.
 
-use crate::state::{Claim, Claimer, Lease, Link, NOW, Straggler, World};
+use crate::state::{Claim, Claimer, Lease, Link, NOW, Run, Straggler, World};
 use jobs::protocol::State as Stage;
 
 pub(crate) fn canonical(mut world: World) -> World {
-    {
-        world.processes.sort_by_cached_key(|process| {
-            let answer = match process.claimer {
-                Claimer::Awake => (0, None),
-                Claimer::Asleep => (1, None),
-                Claimer::Asked(_) => (2, None),
-                Claimer::Answered(_, claim) => (3, Some(claim)),
-                Claimer::Slow(_, claim) => (4, Some(claim)),
-            };
-            let runs: Vec<_> = process.runs.iter().map(|r| (r.claim, r.admitted, r.settle)).collect();
-            let lease = (process.link != Link::Down).then(|| world.leases[process.me]);
-            (process.link, process.closing, process.expired, lease, answer, runs)
-        });
-    }
+    let (leases, rows, stragglers) = (&world.leases, &world.rows, &world.stragglers);
+    world.processes.sort_by_cached_key(|process| {
+        let of = |by: usize| {
+            let holds: Vec<bool> = rows.iter().map(|row| row.worker == Some(by)).collect();
+            (by == process.me, leases[by], holds, stragglers.contains(&Straggler::Ask(by)))
+        };
+        let answer = match process.claimer {
+            Claimer::Awake => (0, None, None),
+            Claimer::Asleep => (1, None, None),
+            Claimer::Asked(by) => (2, Some(of(by)), None),
+            Claimer::Answered(by, claim) => (3, Some(of(by)), Some(claim)),
+            Claimer::Slow(by, claim) => (4, Some(of(by)), Some(claim)),
+        };
+        let run = |run: &Run| (run.claim, of(run.by), run.admitted, run.settle);
+        let runs: Vec<_> = process.runs.iter().map(run).collect();
+        let me = (process.link != Link::Down).then(|| of(process.me));
+        let flags = (process.link, process.closing, process.expired, process.disowned);
+        let strays = (process.suspicion, process.strays.clone(), process.returning.clone());
+        (flags, me, answer, runs, strays)
+    });
     for process in &mut world.processes {
         process.runs.sort_by_key(|run| (run.claim, run.settle));
     }
@@ -90,7 +96,8 @@ fn renumber_claims(world: &mut World, job: usize) {
     numbers.dedup();
     rights.sort_unstable();
     rights.dedup();
-    let number = |old: u64| numbers.iter().position(|known| *known == old).expect("collected") as u64;
+    let number =
+        |old: u64| numbers.iter().position(|known| *known == old).expect("collected") as u64;
     let right = |old: u8| {
         let n = rights.iter().position(|known| *known == old).expect("collected");
         u8::try_from(n + 1).expect("few claims are about")

@@ -11,9 +11,7 @@ use std::collections::BTreeSet;
 use crate::canonical::canonical;
 use crate::ledger::Next;
 use crate::properties;
-use crate::state::{
-    Answer, Claim, Claimer, Lease, Link, NOW, Process, Row, Straggler, TICK, World,
-};
+use crate::state::{Answer, Claim, Lease, NOW, Process, Row, Straggler, TICK, World};
 
 /// The sizes of a model, and what of it is broken on purpose.
 #[derive(Clone, Debug)]
@@ -51,9 +49,9 @@ pub(crate) enum Fault {
     Away,
     /// The answer to a claim is lost.
     LoseClaim,
-    /// The answer to a claim takes longer than a renewal.
+    /// The answer to a claim takes longer than two renewals, and strays are being looked for.
     Slow,
-    /// A claimer gives up waiting; its request arrives some time, or never.
+    /// A claimer gives up waiting; its request arrives before the next tick, or never.
     GiveUp,
     /// A claim does not see that its worker is declared lost in the same instant.
     Race,
@@ -84,12 +82,18 @@ pub(crate) const ANY: &[Fault] = &[
 pub(crate) enum Part {
     /// Claimers look once a second, bell or not.
     Polling,
-    /// Claims whose answer was lost are handed back.
-    Strays,
-    /// A rescue looks at the jobs of stopped workers too.
-    RescueOfStopped,
     /// A renewal is refused once the incarnation was declared lost.
     NoRevival,
+    /// Claims whose answer was lost are handed back.
+    Strays,
+    /// They are looked for after every claim that failed.
+    Suspicion,
+    /// They are looked for after a silence, too: it may have outlasted the suspicion.
+    SuspicionAfterSilence,
+    /// What was handed back as a stray is not run when its answer comes after all.
+    Disowning,
+    /// A process that stops hands back what the ledger says it holds.
+    HandOver,
 }
 
 /// A step. Numbers are processes (`p`), jobs, incarnations, and places among a process' runs.
@@ -106,9 +110,15 @@ pub(crate) enum Action {
     /// A claimer asks for a job.
     Ask(usize),
     /// The database gives it this one.
-    Take { p: usize, job: usize },
+    Take {
+        p: usize,
+        job: usize,
+    },
     /// It meets a job whose key is closed.
-    Park { p: usize, job: usize },
+    Park {
+        p: usize,
+        job: usize,
+    },
     /// There is none for it.
     FindNothing(usize),
     /// The answer has come.
@@ -119,13 +129,26 @@ pub(crate) enum Action {
     Poll(usize),
 
     /// A handler answers.
-    Answer { p: usize, run: usize, answer: Answer },
+    Answer {
+        p: usize,
+        run: usize,
+        answer: Answer,
+    },
     /// The database settles a run, and the finisher hears of it.
-    Settle { p: usize, run: usize },
+    Settle {
+        p: usize,
+        run: usize,
+    },
     /// The keeper passes on a request to cancel.
-    SeeCancel { p: usize, run: usize },
+    SeeCancel {
+        p: usize,
+        run: usize,
+    },
     /// A run is cut short because the process was told to stop.
-    Interrupt { p: usize, run: usize },
+    Interrupt {
+        p: usize,
+        run: usize,
+    },
     /// The process has handed everything over.
     Leave(usize),
     Start(usize),
@@ -134,7 +157,10 @@ pub(crate) enum Action {
     /// By its own clock, the lease may be lost.
     Expire(usize),
     /// The database hands back a stray.
-    Return { p: usize, claim: Claim },
+    Return {
+        p: usize,
+        claim: Claim,
+    },
 
     /// The end of being frozen or cut off.
     Back(usize),
@@ -144,17 +170,33 @@ pub(crate) enum Action {
     LoseRing,
 
     /// A request of a process that hears nothing was on its way already.
-    Deaf { p: usize, run: usize },
+    Deaf {
+        p: usize,
+        run: usize,
+    },
     Kill(usize),
     Stop(usize),
     Away(usize),
     LoseClaim(usize),
     Slow(usize),
     GiveUp(usize),
-    Race { p: usize, job: usize },
-    Unheard { p: usize, run: usize },
-    Twice { p: usize, run: usize },
-    Doubt { p: usize, run: usize, answer: Answer },
+    Race {
+        p: usize,
+        job: usize,
+    },
+    Unheard {
+        p: usize,
+        run: usize,
+    },
+    Twice {
+        p: usize,
+        run: usize,
+    },
+    Doubt {
+        p: usize,
+        run: usize,
+        answer: Answer,
+    },
 }
 
 impl Action {
@@ -193,6 +235,13 @@ impl Fleet {
     pub(crate) fn has(&self, part: Part) -> bool {
         self.without != Some(part)
     }
+
+    pub(crate) fn after(&self, last: &World, action: Action) -> World {
+        let mut world = last.clone();
+        world.faults -= u8::from(action.fault().is_some());
+        self.step(&mut world, action);
+        world
+    }
 }
 
 impl Model for Fleet {
@@ -215,20 +264,10 @@ impl Model for Fleet {
             claims: 0,
             right: None,
         };
-        let process = |me| Process {
-            link: Link::Up,
-            closing: false,
-            expired: false,
-            me,
-            claimer: Claimer::Awake,
-            runs: Vec::new(),
-            strays: BTreeSet::new(),
-            returning: BTreeSet::new(),
-        };
         vec![World {
             rows: (0..self.jobs).map(row).collect(),
             leases: vec![Lease::Alive(0); self.processes],
-            processes: (0..self.processes).map(process).collect(),
+            processes: (0..self.processes).map(Process::new).collect(),
             stragglers: BTreeSet::new(),
             rung: self.sleeps,
             faults: self.faults,
@@ -241,10 +280,7 @@ impl Model for Fleet {
     }
 
     fn next_state(&self, last: &World, action: Action) -> Option<World> {
-        let mut world = last.clone();
-        world.faults -= u8::from(action.fault().is_some());
-        self.step(&mut world, action);
-        let world = canonical(world);
+        let world = canonical(self.after(last, action));
         (world != *last).then_some(world)
     }
 

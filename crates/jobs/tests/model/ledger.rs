@@ -5,14 +5,20 @@ use chrono::{DateTime, Utc};
 use jobs::protocol::{Event, Job, State as Stage};
 
 use crate::rules;
-use crate::state::{Claim, Lease, NOW, Process, Row, SILENCE, Settle, TICK, World};
+use crate::state::{Claim, Lease, NOW, SILENCE, Settle, TICK, World};
 
 /// The type of [`jobs::protocol::next`].
 pub(crate) type Next = fn(&Job, Event, DateTime<Utc>) -> Option<Job>;
 
 impl World {
     /// One event of one job; whether it was accepted.
-    pub(crate) fn apply(&mut self, next: Next, job: usize, event: Event, writer: Option<Claim>) -> bool {
+    pub(crate) fn apply(
+        &mut self,
+        next: Next,
+        job: usize,
+        event: Event,
+        writer: Option<Claim>,
+    ) -> bool {
         let row = &mut self.rows[job];
         let Some(after) = next(&row.job, event, NOW) else {
             self.broken = self.broken.or(rules::refused(row, writer));
@@ -80,15 +86,11 @@ impl World {
         self.leases.len() - 1
     }
 
-    /// `held_by`, less what the process runs.
-    pub(crate) fn strays_of(&self, process: &Process) -> impl Iterator<Item = Claim> {
-        let held = |(job, row): (usize, &Row)| {
-            let right = row.right.filter(|_| row.worker == Some(process.me))?;
+    /// `held_by`.
+    pub(crate) fn held_by(&self, incarnation: usize) -> impl Iterator<Item = Claim> {
+        self.rows.iter().enumerate().filter_map(move |(job, row)| {
+            let right = row.right.filter(|_| row.worker == Some(incarnation))?;
             Some(Claim { job, claim_no: row.job.claim_no, right })
-        };
-        let runs: Vec<Claim> =
-            process.runs.iter().filter(|run| run.admitted).map(|run| run.claim).collect();
-        let held: Vec<Claim> = self.rows.iter().enumerate().filter_map(held).collect();
-        held.into_iter().filter(move |claim| !runs.contains(claim))
+        })
     }
 }

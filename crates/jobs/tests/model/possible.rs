@@ -8,9 +8,6 @@ use crate::state::{Answer, Claimer, Lease, Link, NOW, Process, Run, SILENCE, Str
 
 impl Fleet {
     pub(crate) fn possible(&self, world: &World, actions: &mut Vec<Action>) {
-        if world.broken.is_some() {
-            return;
-        }
         if may_tick(world) {
             actions.push(Action::Tick);
         }
@@ -57,8 +54,7 @@ impl Fleet {
             }
             let gone = row.worker.is_some_and(|worker| match world.leases[worker] {
                 Lease::Alive(_) => false,
-                Lease::Lost => true,
-                Lease::Stopped => self.has(Part::RescueOfStopped),
+                Lease::Lost | Lease::Stopped => true,
             });
             if gone {
                 actions.push(Action::Rescue(job));
@@ -130,7 +126,13 @@ impl Fleet {
         actions.push(Action::GiveUp(p));
     }
 
-    fn of_the_healthy(&self, world: &World, p: usize, process: &Process, actions: &mut Vec<Action>) {
+    fn of_the_healthy(
+        &self,
+        world: &World,
+        p: usize,
+        process: &Process,
+        actions: &mut Vec<Action>,
+    ) {
         let idle = matches!(process.claimer, Claimer::Awake | Claimer::Asleep);
         match process.claimer {
             Claimer::Awake | Claimer::Asleep if process.closing || process.expired => {}

@@ -17,16 +17,21 @@ pub(crate) const TWO_ENDS: Rule = "no job is finished by two";
 pub(crate) const LOST_JOB: Rule = "no job is lost";
 pub(crate) const NOT_DUE: Rule = "no job runs before it is due";
 pub(crate) const MOVES: Rule = "the claim number moves with every claim, hand-back and rescue";
-pub(crate) const ATTEMPTS: Rule = "a failure costs one attempt, the last one ends the job, nothing else does";
+pub(crate) const ATTEMPTS: Rule =
+    "a failure costs one attempt, the last one ends the job, nothing else does";
 pub(crate) const CRASHES: Rule = "a crash is counted apart from attempts";
 pub(crate) const QUARANTINE: Rule = "the third crash quarantines, and no earlier one";
 pub(crate) const HANDED_BACK: Rule = "an interrupted job spends nothing";
 pub(crate) const CANCELLED: Rule = "a cancelled job does not run again";
 pub(crate) const REVIVED: Rule = "a lost incarnation stays lost";
-pub(crate) const OWN_RUNS: Rule = "with a good lease, a process runs only what is its own";
 
 /// The rule that an accepted write breaks.
-pub(crate) fn accepted(row: &Row, event: Event, writer: Option<Claim>, after: &Job) -> Option<Rule> {
+pub(crate) fn accepted(
+    row: &Row,
+    event: Event,
+    writer: Option<Claim>,
+    after: &Job,
+) -> Option<Rule> {
     let before = &row.job;
     let attempts = i64::from(after.attempt) - i64::from(before.attempt);
     let crashes = i64::from(after.crashes) - i64::from(before.crashes);
@@ -38,11 +43,17 @@ pub(crate) fn accepted(row: &Row, event: Event, writer: Option<Claim>, after: &J
         (STALE_CLAIM, writer.is_none_or(|claim| row.right == Some(claim.right))),
         (TWO_RIGHTS, event != Event::Claim || row.right.is_none()),
         (NOT_DUE, event != Event::Promote || before.run_at <= NOW),
-        (MOVES, after.claim_no > before.claim_no || !must_move && after.claim_no == before.claim_no),
+        (
+            MOVES,
+            after.claim_no > before.claim_no || !must_move && after.claim_no == before.claim_no,
+        ),
         (CANCELLED, !(before.cancel_requested && (waits || event == Event::Claim))),
         (CANCELLED, event != Event::Cancel || after.cancel_requested || row.right.is_none()),
-        (LOST_JOB, (after.state == Stage::Running) == matches!((event, row.right),
-            (Event::Claim, _) | (Event::Cancel, Some(_)))),
+        (
+            LOST_JOB,
+            (after.state == Stage::Running)
+                == matches!((event, row.right), (Event::Claim, _) | (Event::Cancel, Some(_))),
+        ),
         match event {
             Event::Finish(_, Verdict::Retry(_)) => {
                 let last = after.attempt >= before.max_attempts && !before.cancel_requested;
@@ -51,13 +62,20 @@ pub(crate) fn accepted(row: &Row, event: Event, writer: Option<Claim>, after: &J
             Event::Finish(_, Verdict::Dead) => (ATTEMPTS, (attempts, crashes) == (1, 0) && is_dead),
             Event::HandBack(_) => (HANDED_BACK, (attempts, crashes) == (0, 0) && !is_dead),
             Event::Rescue => (CRASHES, (attempts, crashes) == (0, 1)),
-            Event::Promote | Event::Claim | Event::Park(_) | Event::Cancel
+            Event::Promote
+            | Event::Claim
+            | Event::Park(_)
+            | Event::Cancel
             | Event::Finish(_, Verdict::Done | Verdict::Snooze(_) | Verdict::Cancelled) => {
                 (ATTEMPTS, (attempts, crashes) == (0, 0) && !is_dead)
             }
         },
-        (QUARANTINE, event != Event::Rescue || before.cancel_requested
-            || is_dead == (after.crashes >= MAX_CRASHES)),
+        (
+            QUARANTINE,
+            event != Event::Rescue
+                || before.cancel_requested
+                || is_dead == (after.crashes >= MAX_CRASHES),
+        ),
     ];
     rules.into_iter().find(|(_, holds)| !holds).map(|(rule, _)| rule)
 }

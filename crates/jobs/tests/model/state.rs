@@ -1,7 +1,7 @@
 //! What the modelled fleet consists of: the ledger's rows, the incarnations, the processes with what
 //! they believe, and the requests nobody waits for any more.
 //!
-//! **Invariant:** times are relative to the database's `now()`, which is always [`NOW`]; so the
+//! **Invariant:** what a process believes stands in [`Process`] alone, and may be wrong; times are relative to the database's `now()`, which is always [`NOW`]; so the
 //! clock may run for ever and the states stay finite.
 
 use chrono::{DateTime, TimeDelta, Utc};
@@ -16,6 +16,8 @@ pub(crate) const NOW: DateTime<Utc> = DateTime::UNIX_EPOCH;
 pub(crate) const TICK: TimeDelta = TimeDelta::seconds(1);
 /// Silent for so many ticks, an incarnation may be declared lost.
 pub(crate) const SILENCE: u8 = 2;
+/// For so many ticks after a claim has failed, strays are looked for.
+pub(crate) const SUSPICION: u8 = 3;
 
 /// Everything, at one moment.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -77,18 +79,22 @@ pub(crate) struct Process {
     pub(crate) me: usize,
     pub(crate) claimer: Claimer,
     pub(crate) runs: Vec<Run>,
-    /// Claims that its keeper saw in the ledger and does not run: seen once.
+    /// For so many more ticks its keeper looks for strays.
+    pub(crate) suspicion: u8,
+    /// Claims that the keeper saw in the ledger and does not run: seen once.
     pub(crate) strays: BTreeSet<Claim>,
     /// Seen twice: being handed back.
     pub(crate) returning: BTreeSet<Claim>,
+    /// The claim under way was handed back as a stray: its answer comes too late.
+    pub(crate) disowned: bool,
 }
 
 /// How a process stands to the rest of the world.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) enum Link {
     Up,
-    /// Frozen by SIGSTOP, or cut off: hears nothing from the database, and does as little or as much
-    /// as it likes by itself.
+    /// Frozen by SIGSTOP, or cut off from the database. What one that is cut off does by itself nobody
+    /// sees before it is back, and it can be done then.
     Away,
     /// There is no such process.
     Down,
@@ -165,6 +171,23 @@ pub(crate) enum Straggler {
     /// For a job, as this incarnation.
     Ask(usize),
     Settle(Claim, Settle),
+}
+
+impl Process {
+    pub(crate) fn new(me: usize) -> Process {
+        Process {
+            link: Link::Up,
+            closing: false,
+            expired: false,
+            me,
+            claimer: Claimer::Awake,
+            runs: Vec::new(),
+            suspicion: 0,
+            strays: BTreeSet::new(),
+            returning: BTreeSet::new(),
+            disowned: false,
+        }
+    }
 }
 
 impl World {

@@ -6,7 +6,8 @@ use std::collections::BTreeSet;
 use crate::fleet::{Action, Fleet, Part};
 use crate::rules;
 use crate::state::{
-    Answer, Claim, Claimer, Lease, Link, NOW, Process, Run, Settle, Straggler, TICK, World,
+    Answer, Claim, Claimer, Lease, Link, NOW, Process, Run, SILENCE, SUSPICION, Settle, Straggler,
+    TICK, World,
 };
 
 impl Fleet {
@@ -14,10 +15,14 @@ impl Fleet {
         match action {
             Action::Tick => {
                 world.tick();
+                // A statement is not given longer.
+                world.stragglers.retain(|straggler| matches!(straggler, Straggler::Settle(..)));
                 for p in 0..world.processes.len() {
                     if world.processes[p].link == Link::Up {
                         self.keep(world, p);
                     }
+                    let process = &mut world.processes[p];
+                    process.suspicion = process.suspicion.saturating_sub(1);
                 }
             }
             Action::Promote(job) => self.quietly(world, job, Event::Promote),
@@ -86,7 +91,7 @@ impl Fleet {
             Action::GiveUp(p) => {
                 if let Claimer::Asked(asked) = world.processes[p].claimer {
                     world.stragglers.insert(Straggler::Ask(asked));
-                    world.processes[p].claimer = Claimer::Awake;
+                    self.lose_claim(&mut world.processes[p]);
                 }
             }
             Action::Keep(p) => self.keep(world, p),
@@ -97,6 +102,10 @@ impl Fleet {
             }
             Action::Leave(p) => {
                 let me = world.processes[p].me;
+                if self.has(Part::HandOver) {
+                    let held: Vec<Claim> = world.held_by(me).collect();
+                    held.into_iter().for_each(|claim| self.settle(world, claim, Settle::HandBack));
+                }
                 world.leases[me] = Lease::Stopped;
                 world.processes[p].end();
             }
@@ -119,10 +128,11 @@ impl Fleet {
             Action::Kill(p) => world.processes[p].end(),
             Action::Stop(p) => world.processes[p].closing = true,
             Action::Away(p) => world.processes[p].link = Link::Away,
-            Action::LoseClaim(p) => world.processes[p].claimer = Claimer::Awake,
+            Action::LoseClaim(p) => self.lose_claim(&mut world.processes[p]),
             Action::Slow(p) => {
                 if let Claimer::Answered(by, claim) = world.processes[p].claimer {
                     world.processes[p].claimer = Claimer::Slow(by, claim);
+                    world.processes[p].suspicion = SUSPICION;
                 }
             }
         }
@@ -138,9 +148,21 @@ impl Fleet {
         world.rung |= self.sleeps && settle == Settle::HandBack;
     }
 
+    /// A claim has failed, and its answer with it.
+    fn lose_claim(&self, process: &mut Process) {
+        process.claimer = Claimer::Awake;
+        process.disowned = false;
+        if self.has(Part::Suspicion) {
+            process.suspicion = SUSPICION;
+        }
+    }
+
     /// The keeper's round: renew, or begin anew; then look for strays.
     fn keep(&self, world: &mut World, p: usize) {
         let me = world.processes[p].me;
+        if world.leases[me] == Lease::Alive(SILENCE) && self.has(Part::SuspicionAfterSilence) {
+            world.processes[p].suspicion = SUSPICION;
+        }
         if world.leases[me] == Lease::Lost && !self.has(Part::NoRevival) {
             world.leases[me] = Lease::Alive(0);
             world.broken = world.broken.or(Some(rules::REVIVED));
@@ -151,21 +173,36 @@ impl Fleet {
             world.processes[p].stop_all();
         }
         world.processes[p].expired = false;
-        if self.has(Part::Strays) {
-            let unknown: BTreeSet<Claim> = world.strays_of(&world.processes[p]).collect();
-            let process = &mut world.processes[p];
-            process.returning.extend(unknown.intersection(&process.strays));
-            process.strays = unknown;
+        if world.processes[p].suspicion > 0 && self.has(Part::Strays) {
+            self.look_for_strays(world, p);
         }
+    }
+
+    fn look_for_strays(&self, world: &mut World, p: usize) {
+        let process = &world.processes[p];
+        let runs =
+            |claim: &Claim| process.runs.iter().any(|run| run.admitted && run.claim == *claim);
+        let unknown: BTreeSet<Claim> =
+            world.held_by(process.me).filter(|claim| !runs(claim)).collect();
+        let process = &mut world.processes[p];
+        let strays: Vec<Claim> = unknown.intersection(&process.strays).copied().collect();
+        if let Claimer::Answered(_, claim) | Claimer::Slow(_, claim) = process.claimer {
+            process.disowned |= self.has(Part::Disowning) && strays.contains(&claim);
+        }
+        process.returning.extend(strays);
+        process.strays = unknown;
     }
 }
 
 impl Process {
     /// The claim's answer has come: it is run, or handed back when it came too late.
     fn admit(&mut self) {
-        let (Claimer::Answered(by, claim) | Claimer::Slow(by, claim)) = self.claimer else { return };
+        let (Claimer::Answered(by, claim) | Claimer::Slow(by, claim)) = self.claimer else {
+            return;
+        };
         self.claimer = Claimer::Awake;
-        let admitted = by == self.me && !self.closing && !self.expired;
+        let too_late = std::mem::take(&mut self.disowned);
+        let admitted = by == self.me && !self.closing && !self.expired && !too_late;
         let settle = (!admitted).then_some(Settle::HandBack);
         self.runs.push(Run { claim, by, admitted, settle });
     }
@@ -179,15 +216,6 @@ impl Process {
 
     /// Nothing is left of it but what is on its way.
     fn end(&mut self) {
-        *self = Process {
-            link: Link::Down,
-            closing: false,
-            expired: false,
-            me: 0,
-            claimer: Claimer::Awake,
-            runs: Vec::new(),
-            strays: BTreeSet::new(),
-            returning: BTreeSet::new(),
-        };
+        *self = Process { link: Link::Down, ..Process::new(0) };
     }
 }

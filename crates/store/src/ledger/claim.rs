@@ -48,6 +48,10 @@ pub struct ClaimedJob {
     pub cancel_requested: bool,
     /// W3C `traceparent` of whoever asked.
     pub trace_context: Option<String>,
+    /// The keys it needs.
+    pub limit_keys: Vec<String>,
+    /// The key that it waited for last, if any since its last run.
+    pub waited_for: Option<String>,
 }
 
 /// What a claim did.
@@ -228,6 +232,8 @@ async fn claim_from(
                     notify_end: row.notify_end,
                     cancel_requested: row.cancel_requested,
                     trace_context: row.trace_context,
+                    limit_keys: row.limit_keys,
+                    waited_for: row.waited_for,
                 });
             }
             ("ready", _) => claims.promoted += 1,

@@ -113,7 +113,8 @@ update jobs set
                       -- What has no end was closed by a person.
                       'code', case when v.until > now() + interval '1000 years' then 'paused' else 'rate_limited' end,
                       'key', v.key, 'message', v.reason) end,
-    parked_by   = v.key,
+    parked_by   = coalesce(v.key, parked_by),
+    permits     = '{}',
     -- Jitter, so that what waited for one key does not come back in one instant.
     run_at      = case when v.key is null then run_at else v.until + random() * interval '500 ms' end
 from verdicts v
@@ -122,4 +123,5 @@ returning jobs.id, jobs.lane, jobs.state, v.was_due as "was_due!", jobs.priority
           jobs.organization_id, jobs.actor, jobs.kind, jobs.args_version,
           case when jobs.state = 'running' then jobs.args end as args,
           jobs.attempt, jobs.max_attempts, jobs.crashes, jobs.run_at, jobs.created_at,
-          jobs.notify_end, jobs.cancel_requested, jobs.trace_context
+          jobs.notify_end, jobs.cancel_requested, jobs.trace_context, jobs.limit_keys,
+          jobs.parked_by as waited_for

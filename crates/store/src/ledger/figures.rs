@@ -11,8 +11,10 @@ use jobs::{JobId, Queue};
 /// What a limit's key stands for. The key itself names an account and must not become a label.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum KeyClass {
-    /// An account, which a person paused.
+    /// An account: a person paused it, or limited it.
     Account,
+    /// An organization's work in one queue.
+    Organization,
     /// One call of a network, for one account.
     AccountCall,
     /// One call of a network, for our whole app.
@@ -23,13 +25,19 @@ pub enum KeyClass {
 
 impl KeyClass {
     /// Every class.
-    pub const ALL: [KeyClass; 4] =
-        [KeyClass::Account, KeyClass::AccountCall, KeyClass::AppCall, KeyClass::Other];
+    pub const ALL: [KeyClass; 5] = [
+        KeyClass::Account,
+        KeyClass::Organization,
+        KeyClass::AccountCall,
+        KeyClass::AppCall,
+        KeyClass::Other,
+    ];
 
     /// The word in metrics.
     pub const fn as_str(self) -> &'static str {
         match self {
             KeyClass::Account => "account",
+            KeyClass::Organization => "organization",
             KeyClass::AccountCall => "account_call",
             KeyClass::AppCall => "app_call",
             KeyClass::Other => "other",
@@ -41,6 +49,7 @@ impl KeyClass {
         let mut parts = key.split(':');
         match (parts.next(), parts.next()) {
             (Some("account"), _) => KeyClass::Account,
+            (Some("organization"), _) => KeyClass::Organization,
             (_, Some("user")) => KeyClass::AccountCall,
             (_, Some("app")) => KeyClass::AppCall,
             _ => KeyClass::Other,

@@ -54,7 +54,7 @@ waiting as (
         state = 'scheduled', worker = null, attempt = h.attempt,
         run_at = coalesce(h.until, now() + make_interval(secs => h.pause)),
         errors = errors || h.error,
-        wait_reason = h.wait, parked_by = h.wait ->> 'key'
+        wait_reason = h.wait, parked_by = h.wait ->> 'key', permits = '{}'
     from held h where jobs.id = h.id and h.outcome is null
 )
 select id as "id!", outcome from ended union all select id, outcome from held

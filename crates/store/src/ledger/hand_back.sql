@@ -19,7 +19,7 @@ kept as (
     from gone
 ),
 back as (
-    update jobs set state = 'ready', worker = null, claim_no = claim_no + 1
+    update jobs set state = 'ready', worker = null, claim_no = claim_no + 1, permits = '{}'
     from held h where jobs.id = h.id and not h.cancel_requested
 )
 select id from held

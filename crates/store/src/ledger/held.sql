@@ -4,10 +4,11 @@
 with met as (
     (select key, until, false as is_job from closed_keys where until > now() limit 10000)
     union all
-    (select parked_by, null, true from jobs where parked_by is not null limit 10000)
+    (select parked_by, null, true from jobs where parked_by is not null and state = 'scheduled' limit 10000)
 ),
 classed as (
     select case when split_part(key, ':', 1) = 'account' then 'account'
+                when split_part(key, ':', 1) = 'organization' then 'organization'
                 when split_part(key, ':', 2) = 'user' then 'account_call'
                 when split_part(key, ':', 2) = 'app' then 'app_call'
                 else 'other' end as class,

@@ -132,6 +132,7 @@ pub async fn free_parked(conn: &mut Conn) -> Result<u64> {
     let done = sqlx::query!(
         "update jobs set run_at = now()
          where parked_by is not null and state = 'scheduled' and run_at > now() + interval '5 seconds'
+           and wait_reason ->> 'code' is distinct from 'limited'
            and not exists (select from closed_keys c where c.key = jobs.parked_by and c.until > now())"
     )
     .execute(conn)
@@ -146,7 +147,8 @@ pub async fn free_parked(conn: &mut Conn) -> Result<u64> {
 pub async fn reopen_key(conn: &mut Conn, key: &str) -> Result<u64> {
     sqlx::query!("delete from closed_keys where key = $1", key).execute(&mut *conn).await?;
     let done = sqlx::query!(
-        "update jobs set run_at = now() where parked_by = $1 and state = 'scheduled'",
+        "update jobs set run_at = now() where parked_by = $1 and state = 'scheduled'
+            and wait_reason ->> 'code' is distinct from 'limited'",
         key
     )
     .execute(conn)

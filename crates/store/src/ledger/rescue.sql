@@ -38,7 +38,7 @@ kept as (
 ),
 freed as (
     update jobs set
-        state = 'ready', worker = null, claim_no = claim_no + 1, crashes = h.crashes,
+        state = 'ready', worker = null, claim_no = claim_no + 1, crashes = h.crashes, permits = '{}',
         errors = errors || jsonb_build_array(jsonb_build_object('code', 'crashed', 'at', now(),
             'attempt', attempt + 1, 'message', 'worker ' || h.worker || ' went silent; the job runs again'))
     from held h where jobs.id = h.id and h.outcome is null

@@ -68,7 +68,8 @@ pub async fn run(options: Options, say: impl Fn(&str)) -> Result<Tally> {
             round.cross(*step).await?;
             round.ends().await
         };
-        let fates = cross.await.with_context(|| format!("round {nth}: {}", step.words()))?;
+        let fates =
+            cross.await.with_context(|| format!("round {nth}, {step:?}: {}", step.words()))?;
         tally.add(*step, fates);
         say(&format!("{:>3}/{}: {posts} posts: {}", nth + 1, rounds.len(), step.words()));
     }

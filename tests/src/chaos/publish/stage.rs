@@ -18,15 +18,18 @@ const WORKERS: usize = 2;
 pub(super) const SOON_MS: i64 = 2_000;
 const ACCOUNTS: usize = 8;
 
-/// Leases that end soon; calls that may be held for as long as it takes to bring all posts there.
-const TIMES: Times = Times {
-    renew: Duration::from_millis(300),
-    lease: Duration::from_millis(2_500),
-    grace: Duration::from_millis(500),
-    answer: Duration::from_millis(3_000),
-    window: Duration::from_millis(1_000),
-    look: Duration::from_millis(500),
-};
+/// Leases that end soon; calls that may be held for as long as it takes to bring so many posts there.
+fn times(posts: usize) -> Times {
+    let posts = u32::try_from(posts).unwrap_or(u32::MAX);
+    Times {
+        renew: Duration::from_millis(300),
+        lease: Duration::from_millis(2_500),
+        grace: Duration::from_millis(500),
+        answer: Duration::from_secs(2) + Duration::from_millis(150) * posts,
+        window: Duration::from_millis(1_000),
+        look: Duration::from_millis(500),
+    }
+}
 
 /// The stage.
 pub(crate) struct Stage {
@@ -43,7 +46,7 @@ impl Stage {
     pub(crate) async fn prepare(care: Care, seed: u64, posts: usize) -> Result<Self> {
         let setup = Setup::default().workers(WORKERS).can_be_cut().own_servers(care);
         let queues = format!("control=2,interactive=8,publish={posts},connect=4");
-        let setup = TIMES
+        let setup = times(posts)
             .on(setup)
             .with("WORKER_QUEUES", &queues)
             .with("DATABASE_POOL_SIZE", &(posts + 20).to_string())

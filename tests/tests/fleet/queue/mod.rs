@@ -4,6 +4,7 @@ mod control;
 mod deaths;
 mod fairness;
 mod hand_over;
+mod limits;
 mod outage;
 mod panics;
 mod servers;

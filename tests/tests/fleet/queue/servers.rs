@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 /// A fleet with servers of its own, whose leases outlive a restart.
 fn with_servers() -> Setup {
-    Setup::default().own_servers(Care::Quick).with("LEASE_TTL_MS", "10000")
+    Setup::default().own_servers(Care::Quick).with("LEASE_TTL_MS", "40000")
 }
 
 fn servers(fleet: &Fleet) -> &Servers {

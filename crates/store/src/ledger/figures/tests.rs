@@ -165,7 +165,7 @@ async fn the_statement_and_the_program_class_keys_alike() {
         "account:TWITTER:7",
         "x:user:7:POST /2/tweets",
         "x:app:POST /2/tweets",
-        "organization:0191",
+        "organization:0191:publish",
         "user",
         "",
     ] {

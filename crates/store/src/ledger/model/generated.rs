@@ -26,7 +26,7 @@ pub(super) struct Row {
 
 fn any_job(now: DateTime<Utc>) -> impl Strategy<Value = Job> {
     let state = prop_oneof![Just(State::Scheduled), Just(State::Ready), Just(State::Running)];
-    (state, -100i64..100, 0u32..4, 1u32..5, 0u32..3, 0u64..1000, any::<bool>()).prop_map(
+    (state, prop_oneof![-100i64..=0, 60i64..160], 0u32..4, 1u32..5, 0u32..3, 0u64..1000, any::<bool>()).prop_map(
         move |(state, due, attempt, more, crashes, claim_no, cancel)| Job {
             state,
             run_at: now + TimeDelta::seconds(due),
