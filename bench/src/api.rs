@@ -61,7 +61,7 @@ impl Api {
         let answer = sent.send().await?;
         let status = answer.status();
         let answer: Value = answer.json().await?;
-        ensure!(status == StatusCode::ACCEPTED, "{status}: {answer}");
+        ensure!(status == StatusCode::ACCEPTED, "{status}: {answer}\n{}", self.process.tail());
         Ok(answer)
     }
 }

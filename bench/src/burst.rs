@@ -10,12 +10,13 @@ use chrono::{DateTime, SubsecRound as _, TimeDelta, Utc};
 use serde_json::json;
 use tokio::time::sleep;
 
+use crate::case::{Case, OURS};
 use crate::child::Worker;
 use crate::drain::{check, ended, filled};
 use crate::load::{self, Ballast, When};
 use crate::machine::{self, Meter};
 use crate::peers::Peers;
-use crate::report::{Case, OURS, Report};
+use crate::report::Report;
 use crate::servers::{Database, Servers};
 use crate::worker;
 use store::Login;
@@ -49,12 +50,10 @@ pub(crate) async fn burst(
         .organizations
         .iter()
         .map(|&organizations| {
-            let mut parameters = json!({
-                "jobs": options.jobs, "organizations": organizations,
-                "queues": options.worker.queues, "percent": options.worker.percent,
-            });
+            let mut parameters = json!({ "jobs": options.jobs, "organizations": organizations });
             options.ballast.describe(&mut parameters);
-            (organizations, Case::new("burst", OURS, parameters))
+            let case = Case::new("burst", OURS, parameters);
+            (organizations, case.with_settings(options.worker.settings()))
         })
         .collect();
     let mut theirs = peers.cases();
@@ -107,7 +106,7 @@ async fn one(
     let meter = Meter::start(servers.paid)?;
     worker.handled().await?;
     ended(database, &batch).await?;
-    meter.add_to(case, options.jobs)?;
+    let spent = meter.spent()?;
     let starts = worker.stop().await?;
     check(database, options.ballast, &batch, options.jobs).await?;
     let due_ns = since_epoch_ns(due)? - machine::time_of_day_offset_ns();
@@ -120,6 +119,7 @@ async fn one(
          from job_history where actor = '{batch}'"
     );
     case.add("last finish ms", database.number(&last).await?);
+    case.add_spent(spent, options.jobs);
     Ok(())
 }
 

@@ -14,10 +14,11 @@ use std::path::PathBuf;
 use anyhow::{Context, Result, ensure};
 use serde_json::json;
 
+use crate::case::{Case, OURS};
 use crate::child::Worker;
 use crate::drain::{check, ended};
 use crate::load::{self, Ballast, When};
-use crate::report::{Case, OURS, Report};
+use crate::report::Report;
 use crate::servers::{Database, Servers};
 use crate::worker;
 use jobs::{OrganizationId, Queue};

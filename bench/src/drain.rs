@@ -6,13 +6,14 @@
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
-use serde_json::{Value, json};
+use serde_json::json;
 
+use crate::case::{Case, OURS};
 use crate::child::Worker;
 use crate::load::{self, Ballast, When};
 use crate::machine::{self, Meter};
 use crate::peers::Peers;
-use crate::report::{Case, OURS, Report};
+use crate::report::Report;
 use crate::servers::{Database, Servers};
 use crate::worker;
 use store::Login;
@@ -49,8 +50,7 @@ pub(crate) async fn drain(
     let mut cases: Vec<(usize, usize, Case)> = Vec::new();
     for &jobs in &options.jobs {
         for &organizations in &options.organizations {
-            let parameters = parameters(options, jobs, organizations);
-            cases.push((jobs, organizations, Case::new("drain", OURS, parameters)));
+            cases.push((jobs, organizations, case(options, jobs, organizations)));
         }
     }
     let mut theirs = peers.cases();
@@ -79,20 +79,13 @@ pub(crate) async fn drain(
     Ok(())
 }
 
-fn parameters(options: &Options, jobs: usize, organizations: usize) -> Value {
-    let worker = &options.worker;
-    let mut parameters = json!({
-        "jobs": jobs, "organizations": organizations, "queues": worker.queues,
-        "percent": worker.percent, "pool": worker.pool,
-    });
-    if worker.work_us > 0 {
-        parameters["work_us"] = worker.work_us.into();
-    }
+fn case(options: &Options, jobs: usize, organizations: usize) -> Case {
+    let mut parameters = json!({ "jobs": jobs, "organizations": organizations });
     if options.as_inserted {
-        parameters["as_inserted"] = true.into();
+        parameters["as inserted"] = true.into();
     }
     options.ballast.describe(&mut parameters);
-    parameters
+    Case::new("drain", OURS, parameters).with_settings(options.worker.settings())
 }
 
 /// A database with its ballast.
@@ -117,7 +110,7 @@ pub(crate) async fn one(
     let store = database.store(Login::Worker, 2).await?;
     load::enqueue(&store, &load::organizations(organizations), &batch, jobs, When::Now).await?;
     if !options.as_inserted {
-        database.run("vacuum analyze").await?;
+        database.run("vacuum analyze jobs").await?;
     }
     servers.checkpoint().await?;
 
@@ -126,8 +119,7 @@ pub(crate) async fn one(
     let mut worker = Worker::start(servers, database, &under)?;
     worker.handled().await?;
     ended(database, &batch).await?;
-    let with_start = meter.seconds();
-    meter.add_to(case, jobs)?;
+    let spent = meter.spent()?;
     let (cpu, memory) = (machine::cpu_of(worker.pid)?, machine::memory_of(worker.pid)?);
     worker.stop().await?;
 
@@ -136,10 +128,11 @@ pub(crate) async fn one(
         "select extract(epoch from max(finished_at) - min(started_at))
          from job_history where actor = '{batch}'"
     );
+    case.add("jobs/s", jobs as f64 / database.number(&seconds).await?);
+    case.add("jobs/s with start", jobs as f64 / spent.seconds);
+    case.add_spent(spent, jobs);
     case.add("worker CPU us/job", cpu * 1e6 / jobs as f64);
     case.add("worker peak MiB", memory.peak);
-    case.add("jobs/s with start", jobs as f64 / with_start);
-    case.add("jobs/s", jobs as f64 / database.number(&seconds).await?);
     Ok(())
 }
 

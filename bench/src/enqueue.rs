@@ -13,9 +13,10 @@ use jobs::OrganizationId;
 use serde_json::json;
 
 use crate::api::{self, Api};
+use crate::case::{Case, OURS};
 use crate::load;
-use crate::machine::{self, Meter};
-use crate::report::{Case, OURS, Report};
+use crate::machine::{self, Meter, Spent};
+use crate::report::Report;
 use crate::servers::{Database, Servers};
 use store::{Login, Store};
 
@@ -105,7 +106,8 @@ async fn through_sql(
         insert(&store, &organizations, "counted", batch).await
     })
     .await?;
-    finish(database, case, &meter, took, all, "actor = 'counted'").await
+    let spent = meter.spent()?;
+    finish(database, case, spent, took, all, "actor = 'counted'").await
 }
 
 async fn insert(
@@ -140,9 +142,10 @@ async fn through_http(
     let meter = Meter::start(servers.paid)?;
     let took =
         shared(in_flight, all / batch, async || api.enqueue(body.clone()).await.map(drop)).await?;
+    let spent = meter.spent()?;
     let cpu = machine::cpu_of(api.process.pid)? - cpu;
     let memory = machine::memory_of(api.process.pid)?;
-    finish(database, case, &meter, took, all, "true").await?;
+    finish(database, case, spent, took, all, "true").await?;
     case.add("api CPU us/job", cpu * 1e6 / all as f64);
     case.add("api peak MiB", memory.peak);
     if let Some(api) = Arc::into_inner(api) {
@@ -171,19 +174,19 @@ async fn shared(
     Ok(try_join_all(lanes).await?.into_iter().flatten().collect())
 }
 
+/// Adds the figures, once the ledger has shown that it holds all jobs.
 async fn finish(
     database: &Database,
     case: &mut Case,
-    meter: &Meter,
+    spent: Spent,
     took: Vec<f64>,
     jobs: usize,
     which: &str,
 ) -> Result<()> {
-    let seconds = meter.seconds();
-    meter.add_to(case, jobs)?;
     let there = database.number(&format!("select count(*) from jobs where {which}")).await?;
     ensure!(there == jobs as f64, "{jobs} jobs were enqueued, the ledger has {there}");
-    case.add("jobs/s", jobs as f64 / seconds);
+    case.add("jobs/s", jobs as f64 / spent.seconds);
     case.add_latencies(["p50 ms", "p99 ms", "max ms"], took);
+    case.add_spent(spent, jobs);
     Ok(())
 }

@@ -3,7 +3,7 @@
 //! **Invariant:** without options it takes minutes; with `--full` it is what docs/benchmarks.md
 //! shows.
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 
 use crate::defaults;
 use crate::load::Ballast;
@@ -52,19 +52,39 @@ pub(crate) async fn everything(
         held.single = 1_000;
         held.batches = 4;
     }
-    drain::drain(servers, peers, &drained, report).await?;
-    enqueue::enqueue(servers, &enqueued, report).await?;
-    pickup::pickup(servers, peers, &picked, report).await?;
-    burst::burst(servers, peers, &burst, report).await?;
-    fairness::fairness(servers, &fair, report).await?;
-    claims::claims(servers, &claimed, report).await?;
-    memory::memory(servers, &held, report).await?;
+    let mut failed = Failed::default();
+    failed.note("drain", drain::drain(servers, peers, &drained, report).await);
+    failed.note("enqueue", enqueue::enqueue(servers, &enqueued, report).await);
+    failed.note("pickup", pickup::pickup(servers, peers, &picked, report).await);
+    failed.note("burst", burst::burst(servers, peers, &burst, report).await);
+    failed.note("fairness", fairness::fairness(servers, &fair, report).await);
+    failed.note("claims", claims::claims(servers, &claimed, report).await);
+    failed.note("memory", memory::memory(servers, &held, report).await);
     if options.full {
         let alone = Peers::default();
         drained.ballast = BALLAST;
-        drain::drain(servers, &alone, &drained, report).await?;
+        failed.note("drain", drain::drain(servers, &alone, &drained, report).await);
         burst.ballast = BALLAST;
-        burst::burst(servers, &alone, &burst, report).await?;
+        failed.note("burst", burst::burst(servers, &alone, &burst, report).await);
     }
-    Ok(())
+    failed.end()
+}
+
+/// What went wrong; the others are measured all the same.
+#[derive(Default)]
+struct Failed(Vec<&'static str>);
+
+impl Failed {
+    #[expect(clippy::print_stderr, reason = "a missing figure needs a reason, beside the figures")]
+    fn note(&mut self, name: &'static str, measured: Result<()>) {
+        if let Err(error) = measured {
+            eprintln!("{name}: {error:#}");
+            self.0.push(name);
+        }
+    }
+
+    fn end(self) -> Result<()> {
+        ensure!(self.0.is_empty(), "no figures for {}", self.0.join(", "));
+        Ok(())
+    }
 }

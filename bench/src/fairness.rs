@@ -12,11 +12,12 @@ use tokio::task::JoinSet;
 use tokio::time::{MissedTickBehavior, interval};
 use uuid::Uuid;
 
+use crate::case::{Case, OURS};
 use crate::child::{PREFIX, Worker};
 use crate::drain::{self, ended};
 use crate::load::{self, Ballast, When};
 use crate::machine::monotonic_ns;
-use crate::report::{Case, OURS, Report};
+use crate::report::Report;
 use crate::servers::Servers;
 use crate::worker;
 use bell::Bell;
@@ -99,7 +100,7 @@ async fn waits(
         let one = load::organizations(1);
         load::enqueue(&store, &one, "backlog", options.backlog, When::Now).await?;
     }
-    database.run("vacuum analyze").await?;
+    database.run("vacuum analyze jobs").await?;
     servers.checkpoint().await?;
     let under = worker::Options {
         queues: format!("{}={}", Queue::Interactive, options.slots),

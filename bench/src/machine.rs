@@ -9,8 +9,6 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result};
 use nix::time::{ClockId, clock_gettime};
 
-use crate::report::Case;
-
 /// Ticks of `/proc/<pid>/stat` in a second: fixed in the interface that Linux gives to programs.
 const TICKS_PER_SECOND: f64 = 100.0;
 
@@ -57,23 +55,38 @@ impl Meter {
         Ok(Self { paid, before: paid.cpu()?, began: Instant::now() })
     }
 
-    /// Seconds since the start.
-    pub(crate) fn seconds(&self) -> f64 {
+    fn seconds(&self) -> f64 {
         self.began.elapsed().as_secs_f64()
     }
 
-    /// CPU seconds of Postgres and of Redis since the start.
-    pub(crate) fn spent(&self) -> Result<(f64, f64)> {
+    /// What the servers have spent since the start.
+    pub(crate) fn spent(&self) -> Result<Spent> {
         let now = self.paid.cpu()?;
-        Ok((now.postgres - self.before.postgres, now.redis - self.before.redis))
+        let (before, seconds) = (self.before, self.seconds());
+        Ok(Spent {
+            seconds,
+            postgres: now.postgres - before.postgres,
+            redis: now.redis - before.redis,
+        })
     }
+}
 
-    /// Tells what each job has cost the servers since the start.
-    pub(crate) fn add_to(&self, case: &mut Case, jobs: usize) -> Result<()> {
-        let (postgres, redis) = self.spent()?;
-        case.add("Postgres CPU us/job", postgres * 1e6 / jobs as f64);
-        case.add("Redis CPU us/job", redis * 1e6 / jobs as f64);
-        Ok(())
+/// The time that something took, and the CPU seconds that the servers spent on it.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Spent {
+    pub(crate) seconds: f64,
+    pub(crate) postgres: f64,
+    pub(crate) redis: f64,
+}
+
+impl Spent {
+    /// Both together.
+    pub(crate) fn and(self, more: Spent) -> Spent {
+        Spent {
+            seconds: self.seconds + more.seconds,
+            postgres: self.postgres + more.postgres,
+            redis: self.redis + more.redis,
+        }
     }
 }
 

@@ -5,6 +5,7 @@
 
 mod api;
 mod burst;
+mod case;
 mod child;
 mod claims;
 mod drain;
@@ -19,6 +20,8 @@ mod pickup;
 mod report;
 mod servers;
 mod worker;
+
+use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
@@ -78,7 +81,18 @@ fn defaults<T: clap::Args>() -> T {
 }
 
 #[tokio::main]
-async fn main() -> Result<()> {
+#[expect(clippy::print_stderr, reason = "whoever waits for figures must know why there are none")]
+async fn main() -> ExitCode {
+    match run().await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("bench: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run() -> Result<()> {
     let arguments = Arguments::parse();
     let style = match (arguments.json, arguments.markdown) {
         (true, _) => Style::Json,
@@ -93,20 +107,42 @@ async fn main() -> Result<()> {
     let servers = Servers::find().await?;
     let peers = Peers::find(arguments.peers);
     let mut report = Report::new(style, &servers.facts);
-    let to = &mut report;
-    match &command {
-        Command::Drain(options) => drain::drain(&servers, &peers, options, to).await?,
-        Command::Enqueue(options) => enqueue::enqueue(&servers, options, to).await?,
-        Command::Pickup(options) => pickup::pickup(&servers, &peers, options, to).await?,
-        Command::Burst(options) => burst::burst(&servers, &peers, options, to).await?,
-        Command::Claims(options) => claims::claims(&servers, options, to).await?,
-        Command::Fairness(options) => fairness::fairness(&servers, options, to).await?,
-        Command::Memory(options) => memory::memory(&servers, options, to).await?,
-        Command::Everything(options) => {
-            everything::everything(&servers, &peers, options, to).await?;
-        }
-        Command::Worker(_) => unreachable!("returned above"),
-    }
+    let measured = measure(&servers, &peers, &command, &mut report).await;
+    // What was measured before something went wrong is told all the same.
     report.finish();
-    Ok(())
+    measured
+}
+
+async fn measure(
+    servers: &Servers,
+    peers: &Peers,
+    command: &Command,
+    report: &mut Report,
+) -> Result<()> {
+    match command {
+        Command::Drain(options) => drain::drain(servers, peers, options, report).await,
+        Command::Enqueue(options) => enqueue::enqueue(servers, options, report).await,
+        Command::Pickup(options) => pickup::pickup(servers, peers, options, report).await,
+        Command::Burst(options) => burst::burst(servers, peers, options, report).await,
+        Command::Claims(options) => claims::claims(servers, options, report).await,
+        Command::Fairness(options) => fairness::fairness(servers, options, report).await,
+        Command::Memory(options) => memory::memory(servers, options, report).await,
+        Command::Everything(options) => {
+            everything::everything(servers, peers, options, report).await
+        }
+        Command::Worker(_) => unreachable!("run has returned"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_sound() {
+        Arguments::command().debug_assert();
+        assert_eq!(defaults::<drain::Options>().jobs, [20_000, 200_000]);
+    }
 }

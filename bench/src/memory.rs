@@ -12,9 +12,10 @@ use serde_json::json;
 use tokio::time::sleep;
 
 use crate::api::{self, Api, KEY};
+use crate::case::{Case, OURS};
 use crate::child::{PREFIX, Process};
 use crate::machine;
-use crate::report::{Case, OURS, Report};
+use crate::report::Report;
 use crate::servers::{Database, Servers};
 use store::Login;
 
@@ -31,6 +32,12 @@ pub(crate) struct Options {
 
 /// Keys of the worker that are not those that travel.
 const TOKEN_KEYS: &str = "k1:AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE=";
+
+/// The scheduler has jobs of its own.
+const LIVE: &str =
+    "select count(*) from (select from jobs where kind = 'content.create' limit 1) j";
+const DONE: &str =
+    "select count(*) from job_history where kind = 'content.create' and outcome = 'done'";
 
 /// Measures the three processes.
 pub(crate) async fn memory(
@@ -87,11 +94,11 @@ async fn work(api: &Api, database: &Database, options: &Options) -> Result<()> {
     for _ in 0..options.batches / 4 {
         try_join_all((0..4).map(|_| api.enqueue(api::body(1000)))).await?;
     }
-    while database.number("select count(*) from (select from jobs limit 1) j").await? > 0.0 {
+    while database.number(LIVE).await? > 0.0 {
         sleep(Duration::from_millis(50)).await;
     }
     let asked = (options.single / 32 * 32 + options.batches / 4 * 4000) as f64;
-    let done = database.number("select count(*) from job_history where outcome = 'done'").await?;
+    let done = database.number(DONE).await?;
     ensure!(done == asked, "of {asked} jobs {done} are done");
     Ok(())
 }

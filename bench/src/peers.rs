@@ -18,8 +18,8 @@ use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::process::Command;
 use tokio::time::timeout;
 
-use crate::machine::Meter;
-use crate::report::Case;
+use crate::case::Case;
+use crate::machine::{Meter, Spent};
 use crate::servers::Servers;
 
 const PATIENCE: Duration = Duration::from_secs(300);
@@ -83,7 +83,7 @@ async fn one(
     let mut stdin = child.stdin.take();
     let mut lines = BufReader::new(child.stdout.take().context("stdout")?).lines();
     let (mut told, mut meter) = (None, None);
-    let mut paid = (0.0, 0.0);
+    let mut spent = Spent::default();
     while let Some(line) = timeout(PATIENCE, lines.next_line()).await.context("no answer")?? {
         let Ok(said) = serde_json::from_str::<Value>(&line) else { continue };
         match said["phase"].as_str() {
@@ -93,8 +93,7 @@ async fn one(
             }
             Some("done") => {
                 let meter: Meter = meter.take().context("done before it was loaded")?;
-                let (postgres, redis) = meter.spent()?;
-                paid = (paid.0 + postgres, paid.1 + redis);
+                spent = spent.and(meter.spent()?);
             }
             _ => {
                 told = Some(said);
@@ -110,45 +109,40 @@ async fn one(
     database.drop().await?;
     ensure!(status.success(), "ended with {status}");
     let told = told.context("told nothing")?;
-    add(cases, scenario, &told, paid)
+    add(cases, scenario, &told, spent)
 }
 
-fn add(
-    cases: &mut Vec<Case>,
-    scenario: &'static str,
-    told: &Value,
-    paid: (f64, f64),
-) -> Result<()> {
+fn add(cases: &mut Vec<Case>, scenario: &'static str, told: &Value, spent: Spent) -> Result<()> {
     let word = |name: &str| told[name].as_str().unwrap_or("?").to_owned();
     let of = format!("{} {}", word("peer"), word("version"));
     let jobs = told["jobs"].as_u64().context("jobs")?;
     let index = cases.iter().position(|case| case.of == of && case.parameters["jobs"] == jobs);
     let index = index.unwrap_or_else(|| {
-        let parameters = json!({ "jobs": jobs, "settings": told["settings"] });
-        cases.push(Case::new(scenario, &of, parameters));
+        let case = Case::new(scenario, &of, json!({ "jobs": jobs }));
+        cases.push(case.with_settings(told["settings"].clone()));
         cases.len() - 1
     });
     let case = &mut cases[index];
-    if paid.0 + paid.1 > 0.0 {
-        case.add("Postgres CPU us/job", paid.0 * 1e6 / jobs as f64);
-        case.add("Redis CPU us/job", paid.1 * 1e6 / jobs as f64);
-    }
-    for (theirs, ours) in [
-        ("worker_cpu_us", "worker CPU us/job"),
-        ("peak_mib", "worker peak MiB"),
-        ("p50_ms", "p50 ms"),
-        ("p99_ms", "p99 ms"),
-        ("max_ms", "max ms"),
+    let seconds = told["seconds"].as_f64();
+    for (name, value) in [
+        ("jobs/s", told["rate"].as_f64().filter(|_| scenario == "drain")),
+        ("p50 ms", told["p50_ms"].as_f64()),
+        ("p99 ms", told["p99_ms"].as_f64()),
+        ("max ms", told["max_ms"].as_f64()),
+        ("last finish ms", seconds.filter(|_| scenario == "burst").map(|seconds| seconds * 1e3)),
     ] {
-        if let Some(value) = told[theirs].as_f64() {
-            case.add(ours, value);
+        if let Some(value) = value {
+            case.add(name, value);
         }
     }
-    let (name, value) = match scenario {
-        "drain" => ("jobs/s", told["rate"].as_f64()),
-        "burst" => ("last finish ms", told["seconds"].as_f64().map(|seconds| seconds * 1e3)),
-        _ => return Ok(()),
-    };
-    case.add(name, value.with_context(|| format!("no figure for {name}"))?);
+    if spent.seconds > 0.0 {
+        case.add_spent(spent, usize::try_from(jobs)?);
+    }
+    for (theirs, name) in [("worker_cpu_us", "worker CPU us/job"), ("peak_mib", "worker peak MiB")]
+    {
+        if let Some(value) = told[theirs].as_f64() {
+            case.add(name, value);
+        }
+    }
     Ok(())
 }

@@ -14,11 +14,12 @@ use tokio::time::sleep;
 use uuid::Uuid;
 
 use crate::api::{self, Api};
+use crate::case::{Case, OURS};
 use crate::child::{PREFIX, Worker};
 use crate::load;
 use crate::machine::{Meter, monotonic_ns};
 use crate::peers::Peers;
-use crate::report::{Case, OURS, Report};
+use crate::report::Report;
 use crate::servers::{Database, Servers};
 use crate::worker;
 use bell::Bell;
@@ -46,11 +47,8 @@ pub(crate) async fn pickup(
     report: &mut Report,
 ) -> Result<()> {
     let case = |from: &str| {
-        let parameters = json!({
-            "from": from, "jobs": options.samples, "every ms": "10 to 30",
-            "queues": options.worker.queues,
-        });
-        Case::new("pickup", OURS, parameters)
+        let parameters = json!({ "from": from, "jobs": options.samples });
+        Case::new("pickup", OURS, parameters).with_settings(options.worker.settings())
     };
     let (mut committed, mut sent, mut accepted) =
         (case("COMMIT returned"), case("HTTP sent"), case("HTTP accepted"));
@@ -91,8 +89,9 @@ async fn from_commit(
         pause().await;
     }
     let starts = worker.stop_when_done(options.samples).await?;
-    meter.add_to(case, options.samples)?;
+    let spent = meter.spent()?;
     case.add_latencies(["p50 ms", "p99 ms", "max ms"], waits(&committed, &starts)?);
+    case.add_spent(spent, options.samples);
     Ok(())
 }
 
@@ -122,8 +121,9 @@ async fn from_http(
         pause().await;
     }
     let starts = worker.stop_when_done(options.samples).await?;
-    meter.add_to(from_sent, options.samples)?;
+    let spent = meter.spent()?;
     from_sent.add_latencies(["p50 ms", "p99 ms", "max ms"], waits(&sent, &starts)?);
+    from_sent.add_spent(spent, options.samples);
     from_accepted.add_latencies(["p50 ms", "p99 ms", "max ms"], waits(&accepted, &starts)?);
     api.process.stop().await
 }

@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use boot::config::{LogFormat, LogSettings};
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use uuid::Uuid;
@@ -27,6 +27,7 @@ use store::{Login, Store};
 
 /// How the worker under measurement works.
 #[derive(Clone, Debug, clap::Args)]
+#[group(skip)]
 pub(crate) struct Options {
     /// Queues and slots, as in WORKER_QUEUES.
     #[arg(long, default_value = "interactive=500")]
@@ -55,6 +56,14 @@ impl Default for Options {
 }
 
 impl Options {
+    /// For whoever repeats it.
+    pub(crate) fn settings(&self) -> Value {
+        json!({
+            "queues": self.queues, "pool": self.pool, "percent": self.percent,
+            "work_us": self.work_us,
+        })
+    }
+
     /// The command line of a worker like this.
     pub(crate) fn arguments(&self) -> Vec<String> {
         let mut arguments = vec!["worker".to_owned()];
@@ -171,7 +180,7 @@ fn report(handler: &NoOp) {
     say(&json!({ "stopped": handler.handled.load(Ordering::Relaxed) }));
 }
 
-fn say(line: &serde_json::Value) {
+fn say(line: &Value) {
     let mut out = std::io::stdout().lock();
     // Nobody is left to hear it when the pipe is closed.
     let _ = writeln!(out, "{line}");

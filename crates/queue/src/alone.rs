@@ -33,10 +33,11 @@ impl Alone {
     }
 
     /// Waits for a moment in which nothing else runs. Never queues for it: that would hold up
-    /// everybody who comes later.
+    /// everybody who comes later. Suspects that came together insist together, not one after the
+    /// other: each keeps a slot meanwhile.
     pub(crate) async fn for_a_suspect(&self) -> Suspect<'_> {
-        let among_suspects = self.suspects.lock().await;
         let until = Instant::now() + INSIST;
+        let among_suspects = self.suspects.lock().await;
         let among_all = loop {
             match self.running.try_write() {
                 Ok(alone) => break Some(alone),
@@ -62,6 +63,16 @@ mod tests {
         drop(alone.beside_others().await);
         drop(suspect.await);
         drop(long);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn suspects_that_came_together_do_not_wait_one_after_the_other() {
+        let alone = Alone::default();
+        let _long = alone.beside_others().await;
+        let began = Instant::now();
+        let suspects = std::iter::repeat_with(|| async { drop(alone.for_a_suspect().await) });
+        futures::future::join_all(suspects.take(7)).await;
+        assert!(began.elapsed() < INSIST + LOOK * 2, "{:?}", began.elapsed());
     }
 
     #[tokio::test]

@@ -7,7 +7,7 @@ use std::convert::Infallible;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use chrono::{DateTime, Utc};
 use tokio::time::{Instant, sleep};
 
@@ -63,11 +63,10 @@ impl Crew {
 
     fn take(&self, role: Role, draw: u64) -> Option<Victim> {
         let mut places = self.places();
-        let there = |place: &&mut Place| {
-            place.role == role && place.is_free && place.process.ended().is_none()
-        };
+        let is_there =
+            |place: &Place| place.role == role && place.is_free && place.process.ended().is_none();
         let mut there: Vec<(usize, &mut Place)> =
-            places.iter_mut().enumerate().filter(|(_, place)| there(&place)).collect();
+            places.iter_mut().enumerate().filter(|(_, place)| is_there(place)).collect();
         let chosen = usize::try_from(draw % u64::try_from(there.len()).ok()?.max(1)).ok()?;
         let (place, chosen) = there.get_mut(chosen)?;
         chosen.is_free = false;
@@ -75,11 +74,16 @@ impl Crew {
     }
 
     /// A process of this role, as soon as there is one to which nobody does anything.
-    pub(crate) async fn victim(&self, role: Role, draw: u64) -> Victim {
+    ///
+    /// # Errors
+    /// When there is none for long.
+    pub(crate) async fn victim(&self, role: Role, draw: u64) -> Result<Victim> {
+        let deadline = Instant::now() + START;
         loop {
             if let Some(victim) = self.take(role, draw) {
-                return victim;
+                return Ok(victim);
             }
+            ensure!(Instant::now() < deadline, "no {role:?} works for long");
             sleep(LOOK).await;
         }
     }

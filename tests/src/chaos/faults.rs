@@ -40,7 +40,7 @@ impl Ground {
         let word = fault.word();
         match fault {
             Fault::Kill { role, draw, back_after } => {
-                let victim = self.crew.victim(role, draw).await;
+                let victim = self.crew.victim(role, draw).await?;
                 victim.process.kill().await?;
                 self.record.fault(word);
                 self.met(&victim, End::Killed, Vec::new());
@@ -48,7 +48,7 @@ impl Ground {
                 self.replace(&victim).await
             }
             Fault::Freeze { role, draw, time } => {
-                let victim = self.crew.victim(role, draw).await;
+                let victim = self.crew.victim(role, draw).await?;
                 victim.process.freeze()?;
                 sleep(time).await;
                 victim.process.thaw()?;
@@ -58,7 +58,7 @@ impl Ground {
                 Ok(())
             }
             Fault::RollOver { role, draw } => {
-                let victim = self.crew.victim(role, draw).await;
+                let victim = self.crew.victim(role, draw).await?;
                 self.roll_over(&victim, role).await?;
                 self.record.fault(word);
                 Ok(())

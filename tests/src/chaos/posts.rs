@@ -4,6 +4,7 @@
 //! same text any number of times here, says how often it went out.
 
 use std::collections::HashMap;
+use std::slice::from_ref;
 
 use anyhow::Result;
 use simulator::What;
@@ -40,7 +41,7 @@ pub(super) async fn judge(ground: &Ground, verdict: &mut Verdict) -> Result<()> 
         let says: Option<String> = row.get(2);
         if out.len() > 1 {
             verdict.doubled += 1;
-            verdict.blame(&format!("schedules published {} times", out.len()), &[id.clone()]);
+            verdict.blame(&format!("schedules published {} times", out.len()), from_ref(&id));
         }
         match status {
             "published" => verdict.published += 1,
@@ -52,16 +53,16 @@ pub(super) async fn judge(ground: &Ground, verdict: &mut Verdict) -> Result<()> 
             other => {
                 let why: Option<&str> = row.get(4);
                 let what = format!("schedules ended {other}: {}", why.unwrap_or_default());
-                verdict.blame(&what, &[id.clone()]);
+                verdict.blame(&what, from_ref(&id));
             }
         }
         if status == "published" && !out.iter().any(|post| Some(post) == says.as_ref()) {
             verdict.lost += 1;
-            verdict.blame("published schedules whose post is not at the network", &[id.clone()]);
+            verdict.blame("published schedules whose post is not at the network", from_ref(&id));
         }
         if status == "failed" && !out.is_empty() {
             verdict.lost += 1;
-            verdict.blame("failed schedules that are at the network", &[id]);
+            verdict.blame("failed schedules that are at the network", from_ref(&id));
         }
     }
     let unknown: Vec<String> = posts.into_values().flatten().collect();

@@ -79,8 +79,7 @@ fn renumber_incarnations(world: &mut World) {
 }
 
 /// Numbers the claims that are about by their order, and their rights too. A number is only ever
-/// compared with the job's own, and the job's own is the highest: how far apart they are is the same
-/// to everybody.
+/// compared with the job's own, which is the highest: how far apart they are is the same to all.
 fn renumber_claims(world: &mut World, job: usize) {
     let row = &world.rows[job];
     let mut numbers = vec![row.job.claim_no];

@@ -1,15 +1,16 @@
 //! Whether every job ends: a search over the whole graph of states.
 //!
-//! The checker's `eventually` sees only paths that stop; it says itself that it overlooks cycles, and
-//! a fleet that polls and renews goes round for ever. So: from every reachable state, the fleet's own
-//! steps must lead to the end of all jobs. Then no state is a trap, and whoever takes every step that
-//! stays possible sooner or later (a fair schedule) arrives.
+//! The checker's `eventually` sees only paths that stop; it says itself that it overlooks cycles,
+//! and a fleet that polls and renews goes round for ever. So: from every reachable state, the
+//! fleet's own steps must lead to the end of all jobs. Then no state is a trap, and whoever takes
+//! every step that stays possible sooner or later (a fair schedule) arrives.
 
 use stateright::Model;
 use std::collections::{HashMap, VecDeque};
 use std::hash::{DefaultHasher, Hash, Hasher};
 
-use crate::fleet::{Action, Fleet};
+use crate::action::Action;
+use crate::fleet::Fleet;
 use crate::properties::has_ended;
 use crate::state::{Link, World};
 

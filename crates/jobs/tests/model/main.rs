@@ -6,6 +6,7 @@
 
 #![expect(clippy::print_stderr, reason = "the sizes are part of the result")]
 
+mod action;
 mod broken;
 mod canonical;
 mod ends;
@@ -22,9 +23,10 @@ use stateright::{Checker, Expectation, HasDiscoveries, Model};
 use std::collections::HashSet;
 use std::time::Instant;
 
+use action::Action;
 use broken::Mutant;
 use canonical::canonical;
-use fleet::{ANY, Action, Fault, Fleet};
+use fleet::{ANY, Fault, Fleet};
 use properties::{DONE, GIVEN_UP, INTERRUPTED, OUT_OF_ATTEMPTS, QUARANTINED, STALE_RUN, STRAY};
 use rules::Rule;
 use state::{Answer, World};
@@ -55,8 +57,8 @@ const UNHARMED: &[Fault] = &[
     Fault::Doubt,
 ];
 
-/// Explores the fleet twice: for what must hold in every state, and for a way from every state to the
-/// end of all jobs. `seen` must happen somewhere.
+/// Explores the fleet twice: for what must hold in every state, and for a way from every state to
+/// the end of all jobs. What is `seen` must happen somewhere.
 fn explore(name: &str, fleet: &Fleet, states: usize, seen: &[Rule]) {
     let began = Instant::now();
     let checker = fleet.clone().checker().threads(2).spawn_bfs().join();
@@ -202,19 +204,16 @@ fn names_do_not_matter() {
     let mut known: HashSet<World> = worlds.iter().cloned().collect();
     let mut renamed = 0;
     let mut place = 0;
-    while place < worlds.len().min(20_000) {
+    while place < worlds.len().min(8_000) {
         let world = worlds[place].clone();
         let form = canonical(world.clone());
         let next = after(&world);
         if form != world {
             renamed += 1;
-            let (l, r) = (forms(next.clone(), &form), forms(after(&form), &form));
-            for w in l.difference(&r) { eprintln!("L {w:?}"); }
-            for w in r.difference(&l) { eprintln!("R {w:?}"); }
-            assert!(l == r);
+            assert_eq!(forms(next.clone(), &form), forms(after(&form), &form), "{world:#?}");
         }
         worlds.extend(next.into_iter().filter(|next| known.insert(next.clone())));
         place += 1;
     }
-    assert!(renamed > 5_000, "only {renamed} of {place} states had another name");
+    assert!(renamed > 4_000, "only {renamed} of {place} states had another name");
 }

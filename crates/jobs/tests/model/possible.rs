@@ -1,8 +1,12 @@
 //! What may happen next.
+//!
+//! **Invariant:** nothing is left out because it is unlikely; only what nobody could tell from
+//! another order of the same steps.
 
 use jobs::protocol::{Event, State as Stage};
 
-use crate::fleet::{Action, Fleet, Part};
+use crate::action::Action;
+use crate::fleet::{Fleet, Part};
 use crate::properties::has_ended;
 use crate::state::{Answer, Claimer, Lease, Link, NOW, Process, Run, SILENCE, Straggler, World};
 
@@ -71,10 +75,11 @@ impl Fleet {
         for &straggler in &world.stragglers {
             match straggler {
                 Straggler::Settle(..) => actions.push(Action::Straggle(straggler, None)),
-                Straggler::Ask(_) => {
+                Straggler::Ask(asked) if matches!(world.leases[asked], Lease::Alive(_)) => {
                     let jobs = self.claimable(world).map(Some);
                     actions.extend(jobs.map(|job| Action::Straggle(straggler, job)));
                 }
+                Straggler::Ask(_) => {}
             }
         }
     }
@@ -88,8 +93,7 @@ impl Fleet {
         })
     }
 
-    /// Also when it is frozen or cut off: what it has asked for arrives, what it does by itself it
-    /// may do (a frozen process is one that does not), and it may be killed.
+    /// Also when it is frozen or cut off: what it has asked for arrives, and it may be killed.
     fn of_anybody(&self, world: &World, p: usize, process: &Process, actions: &mut Vec<Action>) {
         actions.push(Action::Kill(p));
         if let Claimer::Asked(asked) = process.claimer {
@@ -97,10 +101,8 @@ impl Fleet {
         }
         actions.extend(process.returning.iter().map(|&claim| Action::Return { p, claim }));
         for (run, Run { settle, .. }) in process.runs.iter().enumerate() {
-            if settle.is_some() {
-                if process.link == Link::Away {
-                    actions.push(Action::Deaf { p, run });
-                }
+            if settle.is_some() && process.link == Link::Away {
+                actions.push(Action::Deaf { p, run });
             }
         }
     }
@@ -192,8 +194,8 @@ impl Fleet {
     }
 }
 
-/// Whether the database's clock may go on. Who is well is quick: it has renewed since the last tick,
-/// and has heard the answer to its claim.
+/// Whether the database's clock may go on. Who is well is quick: it has renewed since the last
+/// tick, and has heard the answer to its claim.
 fn may_tick(world: &World) -> bool {
     world.processes.iter().filter(|process| process.link == Link::Up).all(|process| {
         world.leases[process.me] == Lease::Alive(0)

@@ -119,8 +119,8 @@ fn ended(world: &World, outcome: Outcome) -> bool {
     world.rows[0].job.state == Stage::Ended(outcome)
 }
 
-/// The claims that the fence would let through. A handler's own writes (`Store::claimed`) ask for the
-/// same row by the same number as its finish does.
+/// The claims that the fence would let through. A handler's own writes (`Store::claimed`) ask for
+/// the same row by the same number as its finish does.
 fn open_claims(fleet: &Fleet, world: &World) -> impl Iterator<Item = (usize, u8)> {
     world.claims_about().filter_map(|claim| {
         let finish = Event::Finish(claim.claim_no, Verdict::Done);

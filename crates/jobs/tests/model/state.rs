@@ -1,8 +1,9 @@
-//! What the modelled fleet consists of: the ledger's rows, the incarnations, the processes with what
-//! they believe, and the requests nobody waits for any more.
+//! What the modelled fleet consists of: the ledger's rows, the incarnations, the processes with
+//! what they believe, and the requests nobody waits for any more.
 //!
-//! **Invariant:** what a process believes stands in [`Process`] alone, and may be wrong; times are relative to the database's `now()`, which is always [`NOW`]; so the
-//! clock may run for ever and the states stay finite.
+//! **Invariant:** what a process believes stands in [`Process`] alone, and may be wrong. Times are
+//! relative to the database's `now()`, which is always [`NOW`]: the clock runs for ever, and the
+//! states stay finite.
 
 use chrono::{DateTime, TimeDelta, Utc};
 use jobs::protocol::{Job, State as Stage, Verdict};
@@ -28,7 +29,7 @@ pub(crate) struct World {
     pub(crate) leases: Vec<Lease>,
     /// The worker processes.
     pub(crate) processes: Vec<Process>,
-    /// Requests whose sender is dead or has given up. They may reach the database at any time, or never.
+    /// Requests whose sender is dead or has given up: they arrive at any time, or never.
     pub(crate) stragglers: BTreeSet<Straggler>,
     /// The bell in Redis has been rung and not yet heard.
     pub(crate) rung: bool,
@@ -93,8 +94,8 @@ pub(crate) struct Process {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) enum Link {
     Up,
-    /// Frozen by SIGSTOP, or cut off from the database. What one that is cut off does by itself nobody
-    /// sees before it is back, and it can be done then.
+    /// Frozen by SIGSTOP, or cut off from the database. What one that is cut off does by itself
+    /// nobody sees before it is back, and it can be done then.
     Away,
     /// There is no such process.
     Down,

@@ -3,7 +3,8 @@
 use jobs::protocol::Event;
 use std::collections::BTreeSet;
 
-use crate::fleet::{Action, Fleet, Part};
+use crate::action::Action;
+use crate::fleet::{Fleet, Part};
 use crate::rules;
 use crate::state::{
     Answer, Claim, Claimer, Lease, Link, NOW, Process, Run, SILENCE, SUSPICION, Settle, Straggler,

@@ -23,9 +23,7 @@ pub use claim::{ClaimedJob, Claims, Floor, Window, claim, next_due};
 pub use enqueue::{Enqueued, enqueue};
 pub use figures::{Head, Held, KeyClass, QueueFigures, Standing, heads, held, queues, standing};
 pub use finish::{Ended, Finish, finish, hand_back, progress};
-pub use limits::{
-    Asking, LimitView, Told, admit, limits, next_in_line, remove_limit, set_limit,
-};
+pub use limits::{Asking, LimitView, Told, admit, limits, next_in_line, remove_limit, set_limit};
 pub use pause::{Paused, close_key, closed, free_parked, pause, pauses, reopen_key, resume};
 pub use prune::{make_partitions, prune};
 pub use read::{JobFilter, JobView, QueueDepth, depths, get, get_many, list, oldest_due};

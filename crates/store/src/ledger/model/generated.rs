@@ -26,8 +26,16 @@ pub(super) struct Row {
 
 fn any_job(now: DateTime<Utc>) -> impl Strategy<Value = Job> {
     let state = prop_oneof![Just(State::Scheduled), Just(State::Ready), Just(State::Running)];
-    (state, prop_oneof![-100i64..=0, 60i64..160], 0u32..4, 1u32..5, 0u32..3, 0u64..1000, any::<bool>()).prop_map(
-        move |(state, due, attempt, more, crashes, claim_no, cancel)| Job {
+    (
+        state,
+        prop_oneof![-100i64..=0, 60i64..160],
+        0u32..4,
+        1u32..5,
+        0u32..3,
+        0u64..1000,
+        any::<bool>(),
+    )
+        .prop_map(move |(state, due, attempt, more, crashes, claim_no, cancel)| Job {
             state,
             run_at: now + TimeDelta::seconds(due),
             attempt,
@@ -36,8 +44,7 @@ fn any_job(now: DateTime<Utc>) -> impl Strategy<Value = Job> {
             claim_no,
             // A job that waits is cancelled at once; only a running one can have been asked.
             cancel_requested: cancel && state == State::Running,
-        },
-    )
+        })
 }
 
 pub(super) struct Fixture {
