@@ -31,7 +31,7 @@ drop index jobs_parked;
 create index jobs_parked on jobs (parked_by, run_at) where parked_by is not null;
 
 -- Why a live job does not run right now: what holds it, until when, and behind how many others of
--- its organization it stands, counted up to 1,000. Null when it runs.
+-- its organization it stands, counted up to 100. Null when it runs.
 create or replace function job_waiting(job jobs) returns jsonb language sql stable as $$
     select case
         when job.state = 'running' then null
@@ -48,13 +48,13 @@ create or replace function job_waiting(job jobs) returns jsonb language sql stab
                    select count(*) from (
                        select from jobs j
                        where j.parked_by = job.parked_by and j.state = 'scheduled'
-                         and (j.run_at, j.id) < (job.run_at, job.id) limit 1000) n))
+                         and (j.run_at, j.id) < (job.run_at, job.id) limit 100) n))
                     else '{}'::jsonb end
         else jsonb_build_object('code', 'queued', 'message', 'waits for a free slot', 'ahead', (
                    select count(*) from (
                        select from jobs j
                        where j.queue = job.queue and j.state = 'ready' and j.lane = job.lane
-                         and (j.priority, j.run_at, j.id) < (job.priority, job.run_at, job.id) limit 1000) n))
+                         and (j.priority, j.run_at, j.id) < (job.priority, job.run_at, job.id) limit 100) n))
     end
     from (select) one left join lateral (
         select p.reason, p.paused_by from pauses p
