@@ -66,6 +66,12 @@ impl Login {
 /// A connection that takes longer to say that it is there is let go.
 const ANSWER: Duration = Duration::from_secs(2);
 
+/// How long a connection that answered is taken to be there.
+const TRUSTED: Duration = Duration::from_millis(100);
+
+/// How long a group of requests waits for a lock that somebody else holds.
+const GROUP_LOCK: &str = "100ms";
+
 /// The database, for one process.
 #[derive(Clone, Debug)]
 pub struct Store {
@@ -114,8 +120,16 @@ impl Store {
         let pool = PgPoolOptions::new()
             .max_connections(connections)
             .acquire_timeout(Duration::from_secs(2))
-            // A request shall not meet a connection that died; jobs meet it, and run again.
-            .test_before_acquire(login == Login::Api)
+            // A request shall not meet a connection that died; jobs meet it, and run again. One that
+            // answered a moment ago, when it was given back, is not asked once more.
+            .test_before_acquire(false)
+            .before_acquire(move |conn, connection| {
+                Box::pin(async move {
+                    Ok(login != Login::Api
+                        || connection.idle_for < TRUSTED
+                        || matches!(tokio::time::timeout(ANSWER, conn.ping()).await, Ok(Ok(()))))
+                })
+            })
             // A connection that answers no more would be asked for ever, and keep its place.
             .after_release(|conn, _| {
                 Box::pin(async move {
@@ -226,14 +240,24 @@ impl Store {
     /// # Errors
     /// [`Error::Unavailable`].
     pub async fn acting_for(&self, organization: OrganizationId) -> Result<Acting> {
-        let mut tx = self.pool()?.begin().await?;
-        sqlx::query!(
-            "select set_config('ezre.organization_id', $1, true)",
-            organization.to_string()
-        )
-        .fetch_one(&mut *tx)
-        .await?;
+        // One round trip; the id is a UUID, so nothing needs to be quoted.
+        let begin = format!("begin; set local ezre.organization_id = '{}'", organization.0);
+        let tx = self.pool()?.begin_with(sqlx::AssertSqlSafe(begin)).await?;
         Ok(Acting { tx, organization: Some(organization) })
+    }
+
+    /// The same for a group of requests: it waits for no lock for long, so that one request cannot
+    /// hold up the others.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`].
+    pub async fn acting_for_group(&self, first: OrganizationId) -> Result<Acting> {
+        let begin = format!(
+            "begin; set local ezre.organization_id = '{}'; set local lock_timeout = '{GROUP_LOCK}'",
+            first.0
+        );
+        let tx = self.pool()?.begin_with(sqlx::AssertSqlSafe(begin)).await?;
+        Ok(Acting { tx, organization: Some(first) })
     }
 
     /// A transaction for an operator: all organizations' rows, and the fleet's own.
@@ -241,8 +265,7 @@ impl Store {
     /// # Errors
     /// [`Error::Unavailable`].
     pub async fn operating(&self) -> Result<Acting> {
-        let mut tx = self.pool()?.begin().await?;
-        sqlx::query("set local role ezre_operator").execute(&mut *tx).await?;
+        let tx = self.pool()?.begin_with("begin; set local role ezre_operator").await?;
         Ok(Acting { tx, organization: None })
     }
 
@@ -382,6 +405,25 @@ impl Acting {
     pub fn organization(&self) -> Option<OrganizationId> {
         self.organization
     }
+
+    /// From here on the transaction acts for another organization, and sees its rows alone. Not for
+    /// an operator's.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`].
+    pub async fn act_for(&mut self, organization: OrganizationId) -> Result<()> {
+        debug_assert!(self.organization.is_some(), "an operator's transaction stays one");
+        if self.organization != Some(organization) {
+            sqlx::query!(
+                "select set_config('ezre.organization_id', $1, true)",
+                organization.to_string()
+            )
+            .fetch_one(&mut *self.tx)
+            .await?;
+            self.organization = Some(organization);
+        }
+        Ok(())
+    }
 }
 
 /// A transaction of a handler, fenced by its job's claim.
@@ -398,3 +440,6 @@ impl Claimed {
         self.claim
     }
 }
+
+#[cfg(test)]
+mod tests;
