@@ -7,11 +7,14 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use secrecy::ExposeSecret as _;
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use url::Url;
 
 use crate::auth::Keys;
+use crate::body;
 use crate::database::Database;
+use crate::enqueue::Groups;
 use bell::Bell;
 use boot::ApiConfig;
 use boot::config::{MediaStore, TokenHash};
@@ -26,6 +29,8 @@ pub(crate) struct App(Arc<Inner>);
 pub(crate) struct Inner {
     /// Postgres.
     pub(crate) database: Database,
+    /// Where small requests to enqueue share a commit.
+    pub(crate) groups: Groups,
     /// Redis.
     pub(crate) bell: Bell,
     /// Keys that were looked up a moment ago.
@@ -40,6 +45,8 @@ pub(crate) struct Inner {
     pub(crate) public_url: Url,
     /// Largest JSON body.
     pub(crate) max_body_bytes: usize,
+    /// For how many KiB of large bodies there is room.
+    pub(crate) room: Arc<Semaphore>,
     /// Largest upload.
     pub(crate) max_upload_bytes: u64,
     /// Longest time for a request.
@@ -59,7 +66,7 @@ impl std::ops::Deref for App {
 }
 
 impl App {
-    /// Puts the parts together. Connects to nothing yet.
+    /// Puts the parts together, in a runtime. Connects to nothing yet.
     pub(crate) fn new(
         config: &ApiConfig,
         public_url: Url,
@@ -71,8 +78,10 @@ impl App {
             Some(redis) => Bell::connect(Some(redis.url.expose_secret()), &redis.prefix)?,
             None => Bell::silent(),
         };
+        let database = Database::new(store);
         let inner = Inner {
-            database: Database::new(store),
+            groups: Groups::start(&database),
+            database,
             bell,
             keys: Keys::default(),
             operator_token: config.operator_token_sha256.clone(),
@@ -80,6 +89,7 @@ impl App {
             media: open_media(&config.media).context("MEDIA_STORE")?,
             public_url,
             max_body_bytes: config.max_body_bytes,
+            room: Arc::new(Semaphore::new(body::ROOM_KIB as usize)),
             max_upload_bytes: config.max_upload_bytes as u64,
             request_timeout: config.request_timeout,
             default_rate_limit: config.default_rate_limit_per_minute,

@@ -11,6 +11,7 @@ use serde_json::Value;
 use std::error::Error as _;
 use std::str::FromStr;
 use std::time::Duration;
+use tokio::sync::OwnedSemaphorePermit;
 
 use crate::app::App;
 use crate::problem::{Problem, Result};
@@ -19,8 +20,19 @@ use crate::request::Context;
 /// Longest time that a caller may ask to wait.
 const LONGEST_WAIT_SECS: u64 = 60;
 
+/// How many KiB of large bodies are worked on at once. A body becomes about twenty times its size in
+/// jobs, rows and answer; the others wait, as bytes.
+pub(crate) const ROOM_KIB: u32 = 640;
+
+/// Bodies up to this size take no room.
+const SMALL_KIB: usize = 16;
+
 /// A JSON body.
-pub(crate) struct Json(pub(crate) Value);
+pub(crate) struct Json {
+    pub(crate) value: Value,
+    /// The room that it takes, until this is dropped.
+    pub(crate) room: Option<OwnedSemaphorePermit>,
+}
 
 impl FromRequest<App> for Json {
     type Rejection = Problem;
@@ -40,10 +52,12 @@ impl FromRequest<App> for Json {
                 return Err(Problem::own("slow_request", detail).with_body_unread());
             }
         };
+        let room = room(app, bytes.len()).await?;
         let value: Value = serde_json::from_slice(&bytes)
             .map_err(|error| Problem::own("malformed_json", error.to_string()))?;
+        drop(bytes);
         match storable(&value, &mut String::new()) {
-            Ok(()) => Ok(Self(value)),
+            Ok(()) => Ok(Self { value, room }),
             Err(path) => {
                 Err(Problem::invalid(&path, "expected a text without the character U+0000"))
             }
@@ -51,11 +65,23 @@ impl FromRequest<App> for Json {
     }
 }
 
+/// Waits until there is room for a body of this size.
+async fn room(app: &App, bytes: usize) -> Result<Option<OwnedSemaphorePermit>> {
+    let kib = bytes.div_ceil(1024);
+    if kib <= SMALL_KIB {
+        return Ok(None);
+    }
+    let kib = u32::try_from(kib).map_or(ROOM_KIB, |kib| kib.min(ROOM_KIB));
+    let room = app.room.clone().acquire_many_owned(kib).await;
+    // Nobody closes it.
+    room.map(Some).map_err(|_| Problem::broken())
+}
+
 /// Decodes a body, naming the field that is wrong.
 ///
 /// # Errors
 /// 422.
-pub(crate) fn decode<T: DeserializeOwned>(value: &Value) -> Result<T> {
+pub(crate) fn decode<T: DeserializeOwned>(value: Value) -> Result<T> {
     serde_path_to_error::deserialize(value).map_err(|error| {
         let path = error.path().to_string();
         let said = explain(error.into_inner().to_string());

@@ -61,8 +61,13 @@ impl Database {
     }
 
     /// A transaction for one organization.
-    async fn acting_for(&self, organization: OrganizationId) -> Result<Acting> {
+    pub(crate) async fn acting_for(&self, organization: OrganizationId) -> Result<Acting> {
         self.guarded(self.store.acting_for(organization)).await
+    }
+
+    /// The same for a group of requests, the first of which is this organization's.
+    pub(crate) async fn acting_for_group(&self, first: OrganizationId) -> Result<Acting> {
+        self.guarded(self.store.acting_for_group(first)).await
     }
 
     /// A transaction for an operator.

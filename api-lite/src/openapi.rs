@@ -119,6 +119,16 @@ fn describe_jobs(schemas: &mut Value) {
     row["errors"]["type"] = json!("array");
     row["errors"]["items"] = reference("JobError");
     row["waiting"]["oneOf"] = json!([reference("Wait"), { "type": "null" }]);
+    let wait = &mut schemas["Wait"]["properties"];
+    wait["until"] = json!({
+        "type": "string", "format": "date-time",
+        "description": "When it comes back, where that is known.",
+    });
+    wait["ahead"] = json!({
+        "type": "integer", "minimum": 0, "maximum": 100,
+        "description": "How many others of its organization go first, or wait for the same key before \
+                        it, counted up to 100. Told by `getJob` alone.",
+    });
     // Where a type has a parameter, utoipa repeats the whole schema of what stands for it.
     for (name, schema) in entries(schemas) {
         if let Some(row) = name.strip_prefix("Items_") {

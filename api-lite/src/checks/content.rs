@@ -6,7 +6,7 @@ use futures::{StreamExt as _, stream};
 
 use super::{Subject, said};
 use crate::app::App;
-use crate::enqueue::{Asked, Prepared};
+use crate::enqueue::{Places, Prepared};
 use crate::problem::Result;
 use jobs::kinds::{AttachMedia, CreateContent};
 use jobs::{Code, FileId, Kind, OrganizationId, Problem as JobProblem};
@@ -31,7 +31,7 @@ pub(super) fn check_texts(args: &CreateContent) -> Result<()> {
 }
 
 /// The version is there. What the file is by its bytes, the worker looks at.
-pub(super) async fn check_attachment(mut its: Subject<'_>, args: &AttachMedia) -> Result<()> {
+pub(super) async fn check_attachment(mut its: Subject<'_, '_>, args: &AttachMedia) -> Result<()> {
     its.content_version(args.content_version_id).await.map(drop)
 }
 
@@ -39,7 +39,7 @@ pub(super) async fn check_attachment(mut its: Subject<'_>, args: &AttachMedia) -
 /// will ask it again.
 pub(super) async fn uploads_are_there(
     app: &App,
-    asked: &Asked,
+    places: Places,
     prepared: &[Prepared],
 ) -> Result<()> {
     let wanted: Vec<(usize, OrganizationId, FileId)> = prepared
@@ -47,7 +47,7 @@ pub(super) async fn uploads_are_there(
         .enumerate()
         .filter(|(_, one)| one.job.kind == Kind::AttachMedia)
         .filter_map(|(index, one)| {
-            let args: AttachMedia = super::decode(&one.plain).ok()?;
+            let args: AttachMedia = super::decode(one.plain()).ok()?;
             Some((index, one.job.organization_id?, args.file_id))
         })
         .collect();
@@ -63,7 +63,7 @@ pub(super) async fn uploads_are_there(
         None => Ok(()),
         Some((index, file)) => {
             let problem = JobProblem::not_found("upload", file).at("fileId");
-            Err(said(problem).within(&asked.prefix(index)))
+            Err(said(problem).within(&places.prefix(index)))
         }
     }
 }

@@ -13,12 +13,14 @@ mod subjects;
 
 use serde::de::DeserializeOwned;
 use serde_json::Value;
+use std::collections::HashSet;
 
 use crate::app::App;
-use crate::enqueue::{Asked, Prepared};
+use crate::enqueue::{Places, Prepared};
+use crate::principal::Principal;
 use crate::problem::{Problem, Result};
 use jobs::{Kind, OrganizationId, Problem as JobProblem};
-use store::Conn;
+use store::{Acting, Conn};
 
 /// Checks that need no row. Before the transaction, because the media store may be far away.
 ///
@@ -26,10 +28,44 @@ use store::Conn;
 /// 404 when an upload is not there.
 pub(crate) async fn before_the_transaction(
     app: &App,
-    asked: &Asked,
+    places: Places,
     prepared: &[Prepared],
 ) -> Result<()> {
-    content::uploads_are_there(app, asked, prepared).await
+    content::uploads_are_there(app, places, prepared).await
+}
+
+/// The rows that the jobs of one request name, read in a transaction that begins with the first look:
+/// most requests name none that is not known already.
+pub(crate) struct Rows<'a> {
+    app: &'a App,
+    principal: &'a Principal,
+    tx: Option<Acting>,
+    /// Organizations that are there.
+    organizations: HashSet<OrganizationId>,
+}
+
+impl<'a> Rows<'a> {
+    pub(crate) fn new(app: &'a App, principal: &'a Principal) -> Self {
+        // A key has a foreign key to its organization, and no organization is ever deleted.
+        let organizations = match principal {
+            Principal::Key { organization, .. } => HashSet::from([*organization]),
+            Principal::Operator { .. } => HashSet::new(),
+        };
+        Self { app, principal, tx: None, organizations }
+    }
+
+    async fn conn(&mut self) -> Result<&mut Conn> {
+        let tx = match self.tx.take() {
+            Some(tx) => tx,
+            None => self.app.database.writing(self.principal).await?,
+        };
+        Ok(self.tx.insert(tx))
+    }
+
+    /// The transaction, if one was begun.
+    pub(crate) fn into_transaction(self) -> Option<Acting> {
+        self.tx
+    }
 }
 
 /// Checks a job against the rows that it names. `args` are the normalized arguments, unsealed.
@@ -38,12 +74,12 @@ pub(crate) async fn before_the_transaction(
 /// 404 when a row is not there or another organization's, 409 when its state forbids the job, 422
 /// when the content breaks a rule; each with its field.
 pub(crate) async fn check(
-    conn: &mut Conn,
+    rows: &mut Rows<'_>,
     organization: Option<OrganizationId>,
     kind: Kind,
     args: &Value,
 ) -> Result<()> {
-    let mut its = Subject { conn, organization };
+    let mut its = Subject { rows, organization };
     match kind {
         Kind::CreateOrganization => Ok(()),
         Kind::UpdateOrganization | Kind::CreateKey | Kind::ImportConnection => {
@@ -88,14 +124,14 @@ pub(crate) async fn check(
 }
 
 /// The rows that a job names, as its organization may see them.
-struct Subject<'a> {
-    conn: &'a mut Conn,
+struct Subject<'a, 'b> {
+    rows: &'a mut Rows<'b>,
     /// `None` for a control job of an operator that is for the fleet.
     organization: Option<OrganizationId>,
 }
 
 fn decode<T: DeserializeOwned>(args: &Value) -> Result<T> {
-    serde_json::from_value(args.clone()).map_err(|error| Problem::internal(&error))
+    T::deserialize(args).map_err(|error| Problem::internal(&error))
 }
 
 fn said(problem: JobProblem) -> Problem {

@@ -11,13 +11,13 @@ use jobs::{ConnectionId, ContentVersionId, Problem as JobProblem, wall_time};
 use store::schedules::check_publishable;
 
 /// A new schedule.
-pub(super) async fn check_new(mut its: Subject<'_>, args: &CreateSchedule) -> Result<()> {
+pub(super) async fn check_new(mut its: Subject<'_, '_>, args: &CreateSchedule) -> Result<()> {
     its.not_past(args.at, &args.timezone).await?;
     its.publishable(args.content_version_id, args.platform_connection_id).await
 }
 
 /// A change of one: with what stays as it is, it is what a new one must be.
-pub(super) async fn check_change(mut its: Subject<'_>, args: &UpdateSchedule) -> Result<()> {
+pub(super) async fn check_change(mut its: Subject<'_, '_>, args: &UpdateSchedule) -> Result<()> {
     let present = its.schedule(args.schedule_id).await?;
     if args.at.is_some() || args.timezone.is_some() {
         let at = args.at.unwrap_or(present.wall_time);
@@ -31,10 +31,10 @@ pub(super) async fn check_change(mut its: Subject<'_>, args: &UpdateSchedule) ->
     Ok(())
 }
 
-impl Subject<'_> {
+impl Subject<'_, '_> {
     async fn not_past(&mut self, at: NaiveDateTime, timezone: &str) -> Result<()> {
         let moment = wall_time::moment(at, wall_time::zone(timezone).map_err(said)?);
-        let now = store::now(self.conn).await?;
+        let now = store::now(self.rows.conn().await?).await?;
         if moment < now {
             let detail = format!(
                 "expected a moment in the future: {} in {timezone} was at {}, now it is {}",
@@ -55,7 +55,7 @@ impl Subject<'_> {
         let Some(organization) = self.organization else {
             return Err(crate::problem::Problem::broken());
         };
-        check_publishable(self.conn, organization, version, connection)
+        check_publishable(self.rows.conn().await?, organization, version, connection)
             .await?
             .map(drop)
             .map_err(said)

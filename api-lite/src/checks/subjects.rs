@@ -14,7 +14,7 @@ use store::ledger::{self, JobView};
 use store::schedules::Schedule;
 use store::{api_keys, connections, content_versions, organizations, published_posts, schedules};
 
-impl Subject<'_> {
+impl Subject<'_, '_> {
     /// The row, if the job's organization owns it.
     fn own<T>(
         &self,
@@ -32,8 +32,14 @@ impl Subject<'_> {
     /// The organization that the job is for.
     pub(super) async fn organization(self) -> Result<OrganizationId> {
         let id = self.organization.ok_or_else(Problem::broken)?;
-        match organizations::get(self.conn, id).await? {
-            Some(_) => Ok(id),
+        if self.rows.organizations.contains(&id) {
+            return Ok(id);
+        }
+        match organizations::get(self.rows.conn().await?, id).await? {
+            Some(_) => {
+                self.rows.organizations.insert(id);
+                Ok(id)
+            }
             None => {
                 let detail = format!("there is no organization {id}");
                 Err(Problem::new(Code::NotFound, detail).at("organizationId"))
@@ -42,28 +48,28 @@ impl Subject<'_> {
     }
 
     pub(super) async fn api_key(self, id: ApiKeyId) -> Result<()> {
-        let row = api_keys::get(self.conn, id).await?;
+        let row = api_keys::get(self.rows.conn().await?, id).await?;
         self.own(row, |row| Some(row.organization_id), "key", id, "keyId").map(drop)
     }
 
     pub(super) async fn connection(&mut self, id: ConnectionId, field: &str) -> Result<()> {
-        let row = connections::get(self.conn, id).await?;
+        let row = connections::get(self.rows.conn().await?, id).await?;
         self.own(row, |row| Some(row.organization_id), "connection", id, field).map(drop)
     }
 
     pub(super) async fn content_version(&mut self, id: ContentVersionId) -> Result<ContentVersion> {
-        let row = content_versions::get(self.conn, id).await?;
+        let row = content_versions::get(self.rows.conn().await?, id).await?;
         let owner = |row: &ContentVersion| Some(row.organization_id);
         self.own(row, owner, "content version", id, "contentVersionId")
     }
 
     pub(super) async fn schedule(&mut self, id: ScheduleId) -> Result<Schedule> {
-        let row = schedules::get(self.conn, id).await?;
+        let row = schedules::get(self.rows.conn().await?, id).await?;
         self.own(row, |row| Some(row.organization_id), "schedule", id, "scheduleId")
     }
 
     pub(super) async fn published_post(self, id: PostId) -> Result<()> {
-        let row = published_posts::get(self.conn, id).await?;
+        let row = published_posts::get(self.rows.conn().await?, id).await?;
         let owner = |row: &published_posts::PublishedPost| Some(row.organization_id);
         let row = self.own(row, owner, "published post", id, "publishedPostId")?;
         if row.deleted_at.is_some() {
@@ -74,7 +80,7 @@ impl Subject<'_> {
     }
 
     async fn job(&mut self, id: JobId) -> Result<JobView> {
-        let row = ledger::get(self.conn, id).await?;
+        let row = ledger::get(self.rows.conn().await?, id).await?;
         self.own(row, |row| row.organization_id.map(OrganizationId), "job", id, "jobId")
     }
 

@@ -4,16 +4,17 @@
 
 use chrono::{DateTime, Utc};
 use serde::Deserialize;
-use serde_json::Value;
+use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
+use tokio::sync::OwnedSemaphorePermit;
 
 use super::BATCH;
-use crate::body;
+use crate::body::{self, Json as Body};
 use crate::problem::{Problem, Result};
 use jobs::{Code, Kind, OrganizationId};
 
 /// One job as a caller asks for it.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct Envelope {
     pub(super) kind: String,
@@ -31,7 +32,16 @@ pub(crate) struct Envelope {
 }
 
 impl Envelope {
-    /// A job that a route of its own stands for.
+    /// Decodes one job.
+    ///
+    /// # Errors
+    /// 422, naming the field.
+    pub(super) fn read(asked: Value) -> Result<Self> {
+        body::decode(asked)
+    }
+
+    /// A job with nothing but a kind and its arguments.
+    #[cfg(test)]
     pub(super) fn of(kind: Kind, args: Value) -> Self {
         Self {
             kind: kind.as_str().to_owned(),
@@ -47,26 +57,27 @@ impl Envelope {
 
 /// Everything that one request asks for.
 pub(crate) struct Asked {
-    pub(crate) envelopes: Vec<Envelope>,
-    /// Whether it came as an array, and is answered as one.
-    pub(crate) batch: bool,
-    path: String,
-    body: Value,
+    /// The jobs, not decoded yet.
+    pub(super) jobs: Vec<Value>,
+    pub(super) places: Places,
+    /// What makes two requests the same, where that was asked for.
+    pub(super) fingerprint: Option<[u8; 32]>,
+    /// Held while the jobs are worked on.
+    pub(super) room: Option<OwnedSemaphorePermit>,
 }
 
 impl Asked {
-    /// Reads the body of `POST` to `path`: an object, or an array of them.
+    /// Reads the body of a request: an object, or an array of them.
     ///
     /// # Errors
-    /// 422, naming the field.
-    pub(crate) fn read(path: &str, asked: Value) -> Result<Self> {
-        let (batch, values) = match &asked {
-            Value::Object(_) => (false, std::slice::from_ref(&asked)),
-            Value::Array(values) if (1..=BATCH).contains(&values.len()) => {
-                (true, values.as_slice())
-            }
-            Value::Array(values) => {
-                let detail = format!("expected 1 to {BATCH} jobs, not {}", values.len());
+    /// 422.
+    pub(crate) fn read(asked: Body, fingerprint: Option<[u8; 32]>) -> Result<Self> {
+        let Body { value, room } = asked;
+        let (batch, jobs) = match value {
+            Value::Object(_) => (false, vec![value]),
+            Value::Array(jobs) if (1..=BATCH).contains(&jobs.len()) => (true, jobs),
+            Value::Array(jobs) => {
+                let detail = format!("expected 1 to {BATCH} jobs, not {}", jobs.len());
                 return Err(Problem::new(Code::InvalidArgument, detail));
             }
             _ => {
@@ -74,38 +85,43 @@ impl Asked {
                 return Err(Problem::new(Code::InvalidArgument, detail));
             }
         };
-        let mut envelopes = Vec::with_capacity(values.len());
-        for (index, value) in values.iter().enumerate() {
-            let decoded = body::decode(value).map_err(|p| p.within(&prefix(batch, index)))?;
-            envelopes.push(decoded);
-        }
-        Ok(Self { envelopes, batch, path: path.to_owned(), body: asked })
+        Ok(Self { jobs, places: Places { batch }, fingerprint, room })
     }
 
-    /// One job that the route `path` stands for.
-    pub(super) fn one(path: String, envelope: Envelope) -> Self {
-        Self { envelopes: vec![envelope], batch: false, path, body: Value::Null }
-    }
-
-    /// What goes before the field of a problem with the job at this place.
-    pub(crate) fn prefix(&self, index: usize) -> String {
-        prefix(self.batch, index)
-    }
-
-    /// What makes two requests the same: path, organization, and body whatever its spacing and the
-    /// order of its fields.
-    pub(super) fn fingerprint(&self, organization: Option<OrganizationId>) -> [u8; 32] {
-        let mut hash = Sha256::new();
-        hash.update("POST ");
-        hash.update(&self.path);
-        hash.update(organization.map_or(uuid::Uuid::nil(), |id| id.0).as_bytes());
-        canonical(&self.body, &mut hash);
-        hash.finalize().into()
+    /// One job that a route stands for.
+    pub(super) fn one(kind: Kind, args: &Value, fingerprint: Option<[u8; 32]>) -> Self {
+        let jobs = vec![json!({ "kind": kind.as_str(), "args": args })];
+        Self { jobs, places: Places { batch: false }, fingerprint, room: None }
     }
 }
 
-fn prefix(batch: bool, index: usize) -> String {
-    if batch { format!("[{index}]") } else { String::new() }
+/// Where the jobs of a request stand in it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Places {
+    /// Whether it came as an array, and is answered as one.
+    pub(super) batch: bool,
+}
+
+impl Places {
+    /// What goes before the field of a problem with the job at this place.
+    pub(crate) fn prefix(self, index: usize) -> String {
+        if self.batch { format!("[{index}]") } else { String::new() }
+    }
+}
+
+/// What makes two requests the same: path, organization, and body whatever its spacing and the order
+/// of its fields.
+pub(crate) fn fingerprint(
+    path: &str,
+    organization: Option<OrganizationId>,
+    body: &Value,
+) -> [u8; 32] {
+    let mut hash = Sha256::new();
+    hash.update("POST ");
+    hash.update(path);
+    hash.update(organization.map_or(uuid::Uuid::nil(), |id| id.0).as_bytes());
+    canonical(body, &mut hash);
+    hash.finalize().into()
 }
 
 /// Feeds a value into a hash so that equal values, and only those, are fed the same bytes.
@@ -141,8 +157,14 @@ mod tests {
     use super::*;
     use serde_json::json;
 
-    fn refused(body: Value) -> String {
-        format!("{:?}", Asked::read("/v1/jobs", body).err().expect("refused"))
+    fn refused(value: Value) -> String {
+        let read = Asked::read(Body { value, room: None }, None).and_then(|asked| {
+            for (index, job) in asked.jobs.into_iter().enumerate() {
+                Envelope::read(job).map_err(|p| p.within(&asked.places.prefix(index)))?;
+            }
+            Ok(())
+        });
+        format!("{:?}", read.expect_err("refused"))
     }
 
     #[test]
@@ -161,8 +183,7 @@ mod tests {
     #[test]
     fn the_same_request_has_the_same_fingerprint_and_no_other_has() {
         let of = |path: &str, text: &str| {
-            let body = serde_json::from_str(text).expect("json");
-            Asked::read(path, body).expect("fine").fingerprint(None)
+            fingerprint(path, None, &serde_json::from_str(text).expect("json"))
         };
         let one = of("/v1/jobs", r#"{"kind":"a","args":{"x":1,"y":[2]}}"#);
         assert_eq!(one, of("/v1/jobs", r#"{ "args": {"y":[2], "x":1}, "kind":"a" }"#));

@@ -13,8 +13,8 @@ pub(crate) struct IdempotencyKey(String);
 
 impl IdempotencyKey {
     /// The text.
-    pub(super) fn as_str(&self) -> &str {
-        &self.0
+    pub(super) fn into_text(self) -> String {
+        self.0
     }
 }
 

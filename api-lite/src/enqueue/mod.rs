@@ -2,9 +2,10 @@
 //!
 //! | file | what |
 //! | --- | --- |
-//! | `envelope.rs` | what callers send, decoded |
+//! | `envelope.rs` | what callers send, decoded; what makes two requests the same |
 //! | `prepare.rs` | may this caller enqueue this kind; arguments normalized, secrets sealed |
-//! | `idempotency.rs` | the header, and what makes two requests the same |
+//! | `idempotency.rs` | the header |
+//! | `insert.rs`, `group.rs` | into the ledger; small requests together |
 //! | `job.rs` | a job as callers see it |
 //! | `wait.rs` | waiting for the end |
 //!
@@ -12,7 +13,9 @@
 //! or none; the bell rings after the commit.
 
 mod envelope;
+mod group;
 mod idempotency;
+mod insert;
 mod job;
 mod prepare;
 mod wait;
@@ -23,15 +26,18 @@ use axum::response::{IntoResponse, Response};
 use std::collections::{BTreeMap, HashMap};
 
 use crate::app::App;
-use crate::checks;
+use crate::checks::{self, Rows};
 use crate::principal::Principal;
 use crate::problem::{Problem, Result};
 use crate::request::Context;
-use jobs::{JobId, Kind, Queue};
-use store::idempotency::Claimed;
-use store::ledger::{self, Enqueued};
+use jobs::{JobId, Kind, NewJob, OrganizationId, Queue};
+use store::{Acting, ledger};
 
-pub(crate) use envelope::{Asked, Envelope};
+use envelope::Envelope;
+use insert::{Entry, Key, Outcome};
+
+pub(crate) use envelope::{Asked, Places, fingerprint};
+pub(crate) use group::Groups;
 pub(crate) use idempotency::{IdempotencyKey, Idempotent};
 pub(crate) use job::Job;
 pub(crate) use prepare::Prepared;
@@ -54,29 +60,33 @@ pub(crate) struct Request {
 ///
 /// # Errors
 /// Whatever can be said against the jobs, and how a single job that was waited for failed.
-pub(crate) async fn enqueue(app: &App, request: Request, asked: Asked) -> Result<Response> {
-    let mut prepared = Vec::with_capacity(asked.envelopes.len());
-    for (index, envelope) in asked.envelopes.iter().enumerate() {
-        let prefix = asked.prefix(index);
-        let one = prepare::prepare(app, &request, envelope).map_err(|p| p.within(&prefix))?;
-        prepared.push(one);
+pub(crate) async fn enqueue(app: &App, mut request: Request, asked: Asked) -> Result<Response> {
+    let Asked { jobs, places, fingerprint, mut room } = asked;
+    let mut prepared = Vec::with_capacity(jobs.len());
+    for (index, job) in jobs.into_iter().enumerate() {
+        let one = Envelope::read(job).and_then(|job| prepare::prepare(app, &request, job));
+        prepared.push(one.map_err(|problem| problem.within(&places.prefix(index)))?);
     }
-    checks::before_the_transaction(app, &asked, &prepared).await?;
+    checks::before_the_transaction(app, places, &prepared).await?;
 
     let wait = wait::Wait::begin(app, &request, prepared.iter().map(|p| p.job.id)).await;
-    let (jobs, replayed) = insert(app, &request, &asked, &prepared).await?;
-    if !replayed {
-        ring(app, &prepared);
+    let key = request.idempotency.take().zip(fingerprint);
+    let key = key.map(|(key, fingerprint)| Key { text: key.into_text(), fingerprint });
+    let keys: Vec<Option<String>> = prepared.iter_mut().map(|one| one.shown_key.take()).collect();
+    let (jobs, replayed) = insert(app, &request.principal, places, prepared, key).await?;
+    if request.wait.is_some() {
+        room = None;
     }
     let wait = if replayed { wait.of_others() } else { wait };
     let applied = wait.applied();
     let mut jobs = wait.until_ended(app, &request, jobs).await;
     if !replayed {
-        for (job, prepared) in jobs.iter_mut().zip(&mut prepared) {
-            job.key = prepared.shown_key.take();
+        for (job, key) in jobs.iter_mut().zip(keys) {
+            job.key = key;
         }
     }
-    let mut response = answer(&asked, &request, jobs);
+    let mut response = answer(places, &request, jobs);
+    drop(room);
     if let Some(seconds) = applied {
         let value = HeaderValue::from_str(&format!("wait={seconds}"));
         response.headers_mut().extend(value.map(|value| (PREFERENCE_APPLIED, value)));
@@ -87,51 +97,96 @@ pub(crate) async fn enqueue(app: &App, request: Request, asked: Asked) -> Result
     Ok(response)
 }
 
-/// Inserts the jobs, or finds those that the same request inserted before.
+/// Inserts the jobs and rings, or finds those that the same request inserted before.
 async fn insert(
     app: &App,
-    request: &Request,
-    asked: &Asked,
-    prepared: &[Prepared],
+    principal: &Principal,
+    places: Places,
+    prepared: Vec<Prepared>,
+    key: Option<Key>,
 ) -> Result<(Vec<Job>, bool)> {
-    let ids: Vec<JobId> = prepared.iter().map(|p| p.job.id).collect();
-    let mut tx = app.database.writing(&request.principal).await?;
-    if let Some(key) = &request.idempotency {
-        let lane = match &request.principal {
-            Principal::Key { organization, .. } => Some(*organization),
-            Principal::Operator { .. } => None,
+    let mut rows = Rows::new(app, principal);
+    let checked = check(&mut rows, places, &prepared).await;
+    let tx = rows.into_transaction();
+    if let Err(problem) = checked {
+        drop(tx);
+        let Some(key) = key else { return Err(problem) };
+        // The same request is answered with its jobs whatever has become of the rows since.
+        return match before(app, principal, &key).await? {
+            Some(outcome) => replay(app, principal, outcome).await,
+            None => Err(problem),
         };
-        let hash = asked.fingerprint(request.principal.organization());
-        match store::idempotency::claim(&mut tx, lane, key.as_str(), &hash, &ids).await? {
-            Claimed::Fresh => {}
-            Claimed::Replay(ids) => {
-                let jobs = read(&mut tx, &ids).await?;
+    }
+    let entry = Entry { jobs: prepared.into_iter().map(|one| one.job).collect(), key };
+    let (entry, outcome) = match principal {
+        Principal::Key { organization, .. } if entry.jobs.len() <= group::SMALL => {
+            if let Some(tx) = tx {
                 tx.commit().await?;
-                return Ok((jobs, true));
             }
-            Claimed::OtherRequest => {
-                let detail = "this Idempotency-Key came with another request within the last day";
-                return Err(Problem::own("idempotency_key_reused", detail));
-            }
+            app.groups.insert(*organization, entry).await?
         }
+        _ => alone(app, principal, tx, entry).await?,
+    };
+    let Outcome::Inserted(fresh) = outcome else { return replay(app, principal, outcome).await };
+    ring(app, &entry.jobs);
+    for job in &entry.jobs {
+        boot::figures::sent(job.kind.spec().queue.as_str(), job.kind.as_str(), 1);
     }
+    let views = entry.jobs.into_iter().zip(fresh).map(|(job, fresh)| Job::from(fresh.view(job)));
+    Ok((views.collect(), false))
+}
+
+async fn check(rows: &mut Rows<'_>, places: Places, prepared: &[Prepared]) -> Result<()> {
     for (index, one) in prepared.iter().enumerate() {
-        let checked = checks::check(&mut tx, one.job.organization_id, one.job.kind, &one.plain);
-        checked.await.map_err(|problem| problem.within(&asked.prefix(index)))?;
+        let checked = checks::check(rows, one.job.organization_id, one.job.kind, one.plain());
+        checked.await.map_err(|problem| problem.within(&places.prefix(index)))?;
     }
-    let jobs: Vec<_> = prepared.iter().map(|p| p.job.clone()).collect();
-    let enqueued = ledger::enqueue(&mut tx, &jobs).await?;
-    debug_assert!(
-        enqueued.iter().all(|one| matches!(one, Enqueued::Inserted(_))),
-        "jobs of callers have no unique key"
-    );
+    Ok(())
+}
+
+/// Whose idempotency keys a caller's are: its organization's, or operators'.
+fn lane(principal: &Principal) -> Option<OrganizationId> {
+    match principal {
+        Principal::Key { organization, .. } => Some(*organization),
+        Principal::Operator { .. } => None,
+    }
+}
+
+/// Inserts one request in a transaction of its own, the one that was begun if there is one.
+async fn alone(
+    app: &App,
+    principal: &Principal,
+    tx: Option<Acting>,
+    entry: Entry,
+) -> Result<(Entry, Outcome)> {
+    let mut tx = match tx {
+        Some(tx) => tx,
+        None => app.database.writing(principal).await?,
+    };
+    let outcome = insert::insert(&mut tx, lane(principal), &[&entry]).await?.pop();
+    tx.commit().await?;
+    outcome.map(|outcome| (entry, outcome)).ok_or_else(Problem::broken)
+}
+
+/// What became of the request that came before with this key.
+async fn before(app: &App, principal: &Principal, key: &Key) -> Result<Option<Outcome>> {
+    let Key { text, fingerprint } = key;
+    let mut tx = app.database.writing(principal).await?;
+    let found = store::idempotency::look_up(&mut tx, lane(principal), text, fingerprint).await?;
+    tx.commit().await?;
+    Ok(found.map(Outcome::from))
+}
+
+/// The jobs of the request that came before.
+async fn replay(app: &App, principal: &Principal, outcome: Outcome) -> Result<(Vec<Job>, bool)> {
+    let Outcome::Replay(ids) = outcome else {
+        let detail = "this Idempotency-Key came with another request within the last day";
+        return Err(Problem::own("idempotency_key_reused", detail));
+    };
+    let mut tx = app.database.writing(principal).await?;
     let jobs = read(&mut tx, &ids).await?;
     tx.commit().await?;
-    for one in prepared {
-        let kind = one.job.kind;
-        boot::figures::sent(kind.spec().queue.as_str(), kind.as_str(), 1);
-    }
-    Ok((jobs, false))
+    Ok((jobs, true))
 }
 
 /// The jobs in the order of their ids.
@@ -141,10 +196,10 @@ async fn read(conn: &mut store::Conn, ids: &[JobId]) -> Result<Vec<Job>> {
     Ok(ids.iter().filter_map(|id| views.remove(id)).map(Job::from).collect())
 }
 
-fn ring(app: &App, prepared: &[Prepared]) {
+fn ring(app: &App, jobs: &[NewJob]) {
     let mut by_queue: BTreeMap<Queue, usize> = BTreeMap::new();
-    for one in prepared.iter().filter(|one| one.job.run_at.is_none()) {
-        *by_queue.entry(one.job.kind.spec().queue).or_default() += 1;
+    for job in jobs.iter().filter(|job| job.run_at.is_none()) {
+        *by_queue.entry(job.kind.spec().queue).or_default() += 1;
     }
     for (queue, count) in by_queue {
         if !app.bell.ring(queue.as_str(), count) || !app.bell.is_up() {
@@ -155,11 +210,12 @@ fn ring(app: &App, prepared: &[Prepared]) {
 
 /// 200 when all have ended, else 202. A single job that was waited for and failed is a problem; in a
 /// batch each job tells its own end.
-fn answer(asked: &Asked, request: &Request, mut jobs: Vec<Job>) -> Response {
+fn answer(places: Places, request: &Request, mut jobs: Vec<Job>) -> Response {
     let all_ended = jobs.iter().all(Job::has_ended);
     let status = if all_ended { StatusCode::OK } else { StatusCode::ACCEPTED };
-    if asked.batch {
-        return (status, Json(jobs)).into_response();
+    if places.batch {
+        let content_type = HeaderValue::from_static("application/json");
+        return (status, [(header::CONTENT_TYPE, content_type)], array(jobs)).into_response();
     }
     let Some(job) = jobs.pop() else {
         // The original of a replayed request: its history has been dropped.
@@ -173,6 +229,19 @@ fn answer(asked: &Asked, request: &Request, mut jobs: Vec<Job>) -> Response {
     }
 }
 
+/// Jobs as JSON, each let go when it is written.
+fn array(jobs: Vec<Job>) -> Vec<u8> {
+    let mut text = vec![b'['];
+    for job in jobs {
+        if text.len() > 1 {
+            text.push(b',');
+        }
+        serde_json::to_writer(&mut text, &job).expect("a job has string keys");
+    }
+    text.push(b']');
+    text
+}
+
 /// Enqueues one job that a route of its own stands for.
 ///
 /// # Errors
@@ -180,10 +249,14 @@ fn answer(asked: &Asked, request: &Request, mut jobs: Vec<Job>) -> Response {
 pub(crate) async fn enqueue_one(
     app: &App,
     request: Request,
-    path: String,
+    path: &str,
     kind: Kind,
-    args: serde_json::Value,
+    args: &serde_json::Value,
 ) -> Result<Response> {
-    let envelope = Envelope::of(kind, args);
-    enqueue(app, request, Asked::one(path, envelope)).await
+    let organization = request.principal.organization();
+    let fingerprint = request
+        .idempotency
+        .is_some()
+        .then(|| fingerprint(path, organization, &serde_json::Value::Null));
+    enqueue(app, request, Asked::one(kind, args, fingerprint)).await
 }

@@ -32,27 +32,35 @@ const SHOWN_OF_KEY: usize = KEY_PREFIX.len() + 8;
 pub(crate) struct Prepared {
     /// As it goes into the ledger.
     pub(crate) job: NewJob,
-    /// The arguments before anything was sealed.
-    pub(crate) plain: Value,
+    /// The arguments before anything was sealed or added, where that is not what goes into the
+    /// ledger.
+    plain: Option<Value>,
     /// The key that `key.create` makes, to be shown once.
     pub(crate) shown_key: Option<String>,
+}
+
+impl Prepared {
+    /// The arguments, unsealed.
+    pub(crate) fn plain(&self) -> &Value {
+        self.plain.as_ref().unwrap_or(&self.job.args)
+    }
 }
 
 /// Turns an envelope into a job.
 ///
 /// # Errors
 /// 422 naming the field; 403 naming the scope.
-pub(super) fn prepare(app: &App, request: &Request, envelope: &Envelope) -> Result<Prepared> {
+pub(super) fn prepare(app: &App, request: &Request, envelope: Envelope) -> Result<Prepared> {
     let kind: Kind = envelope.kind.parse().map_err(|_| unknown_kind(&envelope.kind))?;
     let spec = kind.spec();
-    let organization = may_enqueue(&request.principal, envelope, kind, &spec)?;
-    let plain = normalize(kind, &envelope.args)?;
-
-    let mut args = plain.clone();
+    let organization = may_enqueue(&request.principal, &envelope, kind, &spec)?;
+    let mut args = normalize(kind, &envelope.args)?;
+    let changes = kind == Kind::CreateKey || !spec.secrets.is_empty();
+    let plain = changes.then(|| args.clone());
     let shown_key = (kind == Kind::CreateKey).then(|| make_key(&mut args));
     let mut job = NewJob::from_value(request.principal.origin(), organization, kind, args);
     seal_secrets(app, &mut job, &spec);
-    job.actor = actor(&request.principal, envelope)?;
+    job.actor = actor(&request.principal, envelope.actor)?;
     job.run_at = envelope.run_at;
     job.priority = envelope.priority.unwrap_or_default();
     job.notify_end = request.wait.is_some();
@@ -164,14 +172,14 @@ fn seal_secrets(app: &App, job: &mut NewJob, spec: &Spec) {
     }
 }
 
-fn actor(principal: &Principal, envelope: &Envelope) -> Result<String> {
-    match &envelope.actor {
+fn actor(principal: &Principal, named: Option<String>) -> Result<String> {
+    match named {
         None => Ok(principal.default_actor()),
         Some(actor) if actor.trim().is_empty() || actor.chars().count() > LONGEST_ACTOR => {
             let detail = format!("expected 1 to {LONGEST_ACTOR} characters");
             Err(Problem::invalid("actor", detail))
         }
-        Some(actor) => Ok(actor.clone()),
+        Some(actor) => Ok(actor),
     }
 }
 

@@ -32,7 +32,8 @@ pub(crate) const STATES: [&str; 6] = ["scheduled", "ready", "running", "done", "
 /// Enqueues jobs
 ///
 /// One job, or an array of 1 to 1000, which are enqueued together or not at all. The answer is
-/// 202 with the job as it was enqueued; an array answers with an array. `actor`, where it is
+/// 202 with the job as it was enqueued; an array answers with an array. `waiting` says what a job
+/// waits for; how many stand ahead of it says `GET /v1/jobs/{id}`. `actor`, where it is
 /// absent, is the key itself.
 ///
 /// With `Prefer: wait=N` (at most 60 seconds, and never longer than the API spends on a request)
@@ -68,9 +69,12 @@ async fn create(
     context: Context,
     Idempotent(idempotency): Idempotent,
     PreferWait(wait): PreferWait,
-    Body(body): Body,
+    body: Body,
 ) -> Result<Response> {
-    let asked = Asked::read("/v1/jobs", body)?;
+    let fingerprint = idempotency
+        .is_some()
+        .then(|| enqueue::fingerprint("/v1/jobs", principal.organization(), &body.value));
+    let asked = Asked::read(body, fingerprint)?;
     enqueue::enqueue(&app, Request { principal, context, idempotency, wait }, asked).await
 }
 
@@ -94,7 +98,8 @@ struct ListJobs {
 
 /// Lists jobs
 ///
-/// Live and ended ones, newest first.
+/// Live and ended ones, newest first. `waiting` says what a job waits for; how many stand ahead of it
+/// says `GET /v1/jobs/{id}`.
 #[utoipa::path(
     get, path = "/v1/jobs", tag = "jobs", operation_id = "listJobs", params(ListJobs),
     responses((status = 200, description = "A page", body = Items<Job>))
@@ -120,7 +125,8 @@ async fn list(
 
 /// Shows a job
 ///
-/// Live or ended: state, attempts, what went wrong, why it waits, and its result.
+/// Live or ended: state, attempts, what went wrong, why it waits and behind how many others (counted up
+/// to 100), and its result.
 #[utoipa::path(
     get, path = "/v1/jobs/{id}", tag = "jobs", operation_id = "getJob",
     params(("id" = JobId, Path, description = "The job")),
@@ -165,7 +171,7 @@ async fn cancel(
 ) -> Result<Response> {
     let request = Request { principal, context, idempotency, wait };
     let path = format!("/v1/jobs/{id}/cancel");
-    enqueue::enqueue_one(&app, request, path, Kind::CancelJob, json!({ "jobId": id })).await
+    enqueue::enqueue_one(&app, request, &path, Kind::CancelJob, &json!({ "jobId": id })).await
 }
 
 /// Retries a job
@@ -195,5 +201,5 @@ async fn retry(
 ) -> Result<Response> {
     let request = Request { principal, context, idempotency, wait };
     let path = format!("/v1/jobs/{id}/retry");
-    enqueue::enqueue_one(&app, request, path, Kind::RetryJob, json!({ "jobId": id })).await
+    enqueue::enqueue_one(&app, request, &path, Kind::RetryJob, &json!({ "jobId": id })).await
 }

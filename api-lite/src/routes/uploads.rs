@@ -85,14 +85,10 @@ struct BegunUpload {
         (status = 415, description = "No network takes this type", body = Details, content_type = "application/problem+json"),
     )
 )]
-async fn begin(
-    State(app): State<App>,
-    principal: Principal,
-    JsonBody(body): JsonBody,
-) -> Result<Response> {
+async fn begin(State(app): State<App>, principal: Principal, body: JsonBody) -> Result<Response> {
     principal.require(Scope::ContentWrite)?;
     let organization = owner(&principal)?;
-    let wanted: BeginUpload = crate::body::decode(&body)?;
+    let wanted: BeginUpload = crate::body::decode(body.value)?;
     if wanted.filename.trim().is_empty() || wanted.filename.chars().count() > 255 {
         return Err(Problem::invalid("filename", "expected 1 to 255 characters"));
     }

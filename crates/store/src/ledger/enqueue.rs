@@ -3,9 +3,13 @@
 //! **Invariant:** a job that this function returned is committed with the caller's transaction or
 //! not at all; ringing the bell is the caller's, after the commit.
 
+use chrono::{DateTime, Utc};
 use serde_json::Value;
+use sqlx::types::Json;
+use std::collections::HashMap;
 use uuid::Uuid;
 
+use super::JobView;
 use crate::{Conn, Result};
 use jobs::{JobId, NewJob};
 
@@ -18,73 +22,117 @@ pub enum Enqueued {
     AlreadyLive,
 }
 
+/// What the ledger made of a new job.
+#[derive(Clone, Debug)]
+pub struct Fresh {
+    id: Uuid,
+    state: String,
+    run_at: DateTime<Utc>,
+    created_at: DateTime<Utc>,
+    waiting: Option<Value>,
+}
+
+impl Fresh {
+    /// The job as [`super::get_many`] shows it when nothing has happened to it yet.
+    pub fn view(self, job: NewJob) -> JobView {
+        debug_assert_eq!(self.id, job.id.0);
+        JobView {
+            id: job.id,
+            organization_id: job.organization_id.map(|organization| organization.0),
+            kind: job.kind.as_str().to_owned(),
+            queue: job.kind.spec().queue.as_str().to_owned(),
+            state: self.state,
+            actor: job.actor,
+            origin: job.origin.as_str().to_owned(),
+            args: job.args,
+            priority: job.priority,
+            run_at: self.run_at,
+            attempt: 0,
+            max_attempts: max_attempts(job.max_attempts),
+            crashes: 0,
+            worker: None,
+            progress: None,
+            result: None,
+            errors: Value::Array(Vec::new()),
+            waiting: self.waiting,
+            cancel_requested: false,
+            retried_from: job.retried_from.map(|id| id.0),
+            created_at: self.created_at,
+            started_at: None,
+            finished_at: None,
+        }
+    }
+}
+
 /// Inserts jobs, in one statement.
 ///
 /// # Errors
 /// [`crate::Error::Forbidden`] when the login may not enqueue one of them; then none is.
 pub async fn enqueue(conn: &mut Conn, jobs: &[NewJob]) -> Result<Vec<Enqueued>> {
-    if jobs.is_empty() {
-        return Ok(Vec::new());
+    let inserted = insert(conn, jobs.iter(), false).await?;
+    let enqueued = |job: &NewJob| match inserted.contains_key(&job.id) {
+        true => Enqueued::Inserted(job.id),
+        false => Enqueued::AlreadyLive,
+    };
+    Ok(jobs.iter().map(enqueued).collect())
+}
+
+/// Inserts jobs, in one statement, and tells what became of each: nothing where a live job has its
+/// unique key already.
+///
+/// # Errors
+/// As [`enqueue`].
+pub async fn enqueue_shown<'a>(
+    conn: &mut Conn,
+    jobs: impl Iterator<Item = &'a NewJob> + Clone,
+) -> Result<HashMap<JobId, Fresh>> {
+    insert(conn, jobs, true).await
+}
+
+async fn insert<'a>(
+    conn: &mut Conn,
+    jobs: impl Iterator<Item = &'a NewJob> + Clone,
+    shown: bool,
+) -> Result<HashMap<JobId, Fresh>> {
+    if jobs.clone().next().is_none() {
+        return Ok(HashMap::new());
     }
-    let column = |f: fn(&NewJob) -> String| jobs.iter().map(f).collect::<Vec<_>>();
-    let ids: Vec<Uuid> = jobs.iter().map(|j| j.id.0).collect();
-    let organizations: Vec<Option<Uuid>> =
-        jobs.iter().map(|j| j.organization_id.map(|o| o.0)).collect();
-    let args: Vec<Value> = jobs.iter().map(|j| j.args.clone()).collect();
-    let versions: Vec<i16> = jobs.iter().map(|j| j.kind.spec().args_version).collect();
-    let priorities: Vec<i16> = jobs.iter().map(|j| j.priority).collect();
-    let run_at: Vec<Option<chrono::DateTime<chrono::Utc>>> =
-        jobs.iter().map(|j| j.run_at).collect();
-    let max_attempts: Vec<i32> =
-        jobs.iter().map(|j| i32::try_from(j.max_attempts).unwrap_or(i32::MAX)).collect();
-    let limit_keys: Vec<Value> = jobs.iter().map(|j| Value::from(j.limit_keys.clone())).collect();
-    let notify: Vec<bool> = jobs.iter().map(|j| j.notify_end).collect();
-    let unique: Vec<Option<String>> = jobs.iter().map(|j| j.unique_key.clone()).collect();
-    let retried: Vec<Option<Uuid>> = jobs.iter().map(|j| j.retried_from.map(|id| id.0)).collect();
-    let traces: Vec<Option<String>> = jobs.iter().map(|j| j.trace_context.clone()).collect();
-    let inserted = sqlx::query_scalar!(
-        r#"insert into jobs (id, organization_id, actor, origin, queue, kind, args_version, args, state,
-                             priority, run_at, max_attempts, limit_keys, notify_end, unique_key, retried_from,
-                             trace_context)
-           select j.id, j.organization_id, j.actor, j.origin, j.queue, j.kind, j.args_version, j.args,
-                  case when j.run_at > now() then 'scheduled' else 'ready' end,
-                  j.priority, coalesce(j.run_at, now()), j.max_attempts,
-                  array(select jsonb_array_elements_text(j.limit_keys)),
-                  j.notify_end, j.unique_key, j.retried_from, j.trace_context
-           from unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::text[], $6::text[], $7::smallint[],
-                       $8::jsonb[], $9::timestamptz[], $10::int[], $11::jsonb[], $12::bool[], $13::text[],
-                       $14::uuid[], $15::text[], $16::smallint[])
-                as j (id, organization_id, actor, origin, queue, kind, args_version, args, run_at,
-                      max_attempts, limit_keys, notify_end, unique_key, retried_from, trace_context, priority)
-           on conflict (unique_key) where unique_key is not null do nothing
-           returning id"#,
-        &ids,
-        &organizations as &[Option<Uuid>],
-        &column(|j| j.actor.clone()),
-        &column(|j| j.origin.as_str().to_owned()),
-        &column(|j| j.kind.spec().queue.as_str().to_owned()),
-        &column(|j| j.kind.as_str().to_owned()),
-        &versions,
-        &args,
-        &run_at as &[Option<chrono::DateTime<chrono::Utc>>],
-        &max_attempts,
-        &limit_keys,
-        &notify,
-        &unique as &[Option<String>],
-        &retried as &[Option<Uuid>],
-        &traces as &[Option<String>],
-        &priorities,
+    // Nothing is copied but what is small: the statement borrows from the jobs.
+    macro_rules! column {
+        ($job:ident => $value:expr) => {
+            jobs.clone().map(|$job| $value).collect::<Vec<_>>()
+        };
+    }
+    let rows = sqlx::query_file_as!(
+        Fresh,
+        "src/ledger/enqueue.sql",
+        &column!(j => j.id.0),
+        &column!(j => j.organization_id.map(|o| o.0)) as &[Option<Uuid>],
+        &column!(j => j.actor.as_str()) as &[&str],
+        &column!(j => j.origin.as_str()) as &[&str],
+        &column!(j => j.kind.spec().queue.as_str()) as &[&str],
+        &column!(j => j.kind.as_str()) as &[&str],
+        &column!(j => j.kind.spec().args_version),
+        &column!(j => Json(&j.args)) as &[Json<&Value>],
+        &column!(j => j.run_at) as &[Option<DateTime<Utc>>],
+        &column!(j => max_attempts(j.max_attempts)),
+        &column!(j => (!j.limit_keys.is_empty()).then_some(Json(&j.limit_keys)))
+            as &[Option<Json<&Vec<String>>>],
+        &column!(j => j.notify_end),
+        &column!(j => j.unique_key.as_deref()) as &[Option<&str>],
+        &column!(j => j.retried_from.map(|id| id.0)) as &[Option<Uuid>],
+        &column!(j => j.trace_context.as_deref()) as &[Option<&str>],
+        &column!(j => j.priority),
+        shown,
     )
     .fetch_all(conn)
     .await?;
-    Ok(jobs
-        .iter()
-        .map(|job| {
-            if inserted.contains(&job.id.0) {
-                Enqueued::Inserted(job.id)
-            } else {
-                Enqueued::AlreadyLive
-            }
-        })
-        .collect())
+    Ok(rows.into_iter().map(|row| (JobId(row.id), row)).collect())
 }
+
+fn max_attempts(attempts: u32) -> i32 {
+    i32::try_from(attempts).unwrap_or(i32::MAX)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,5 +1,5 @@
 -- Jobs, newest first, live and ended in one statement. $1 below this id, $2 at most so many,
--- $3 state, $4 kind, $5 queue.
+-- $3 state, $4 kind, $5 queue. What stands ahead of each is not counted.
 select m.id as "id!", m.organization_id, m.kind as "kind!", m.queue as "queue!", m.state as "state!",
        m.actor as "actor!", m.origin as "origin!", m.args as "args!", m.priority as "priority!",
        m.run_at as "run_at!", m.attempt as "attempt!", m.max_attempts as "max_attempts!",
@@ -9,9 +9,9 @@ select m.id as "id!", m.organization_id, m.kind as "kind!", m.queue as "queue!",
 from (
     (select id, organization_id, kind, queue, state, actor, origin, args, priority, run_at, attempt,
             max_attempts, crashes, worker, progress, null::jsonb as result, errors,
-            job_waiting(jobs) as waiting, cancel_requested,
+            job_wait(state, run_at, wait_reason, p.paused_by, p.reason) as waiting, cancel_requested,
             retried_from, created_at, started_at, null::timestamptz as finished_at
-     from jobs
+     from jobs left join lateral pause_of(queue, organization_id) p on true
      where id < $1 and ($3::text is null or state = $3) and ($4::text is null or kind = $4)
        and ($5::text is null or queue = $5)
      order by id desc limit $2)

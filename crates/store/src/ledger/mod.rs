@@ -20,7 +20,7 @@ mod workers;
 
 pub use cancel::{Cancelled, cancel, cancel_requests};
 pub use claim::{ClaimedJob, Claims, Floor, Window, claim, next_due};
-pub use enqueue::{Enqueued, enqueue};
+pub use enqueue::{Enqueued, Fresh, enqueue, enqueue_shown};
 pub use figures::{Head, Held, KeyClass, QueueFigures, Standing, heads, held, queues, standing};
 pub use finish::{Ended, Finish, finish, hand_back, progress};
 pub use limits::{Asking, LimitView, Told, admit, limits, next_in_line, remove_limit, set_limit};

@@ -48,7 +48,8 @@ pub struct JobView {
     pub result: Option<Value>,
     /// What went wrong, oldest first.
     pub errors: Value,
-    /// Why it does not run right now; absent when it runs or has ended.
+    /// Why it does not run right now; absent when it runs or has ended. How many stand ahead of it
+    /// is told where a single job is shown, not in lists nor when it is enqueued.
     pub waiting: Option<Value>,
     /// Whether somebody asked to cancel it.
     pub cancel_requested: bool,
@@ -73,24 +74,30 @@ pub struct JobFilter {
     pub queue: Option<String>,
 }
 
-/// One job, live or ended.
+/// One job, live or ended, with how many stand ahead of it.
 ///
 /// # Errors
 /// [`crate::Error::Unavailable`].
 pub async fn get(conn: &mut Conn, id: JobId) -> Result<Option<JobView>> {
-    Ok(get_many(conn, &[id]).await?.pop())
+    Ok(by_id(conn, &[id.0], true).await?.pop())
 }
 
-/// Those of the jobs that are there, live or ended, in any order.
+/// Those of the jobs that are there, live or ended, in any order. What stands ahead of them is not
+/// counted.
 ///
 /// # Errors
 /// [`crate::Error::Unavailable`].
 pub async fn get_many(conn: &mut Conn, ids: &[JobId]) -> Result<Vec<JobView>> {
     let ids: Vec<Uuid> = ids.iter().map(|id| id.0).collect();
-    Ok(sqlx::query_file_as!(JobView, "src/ledger/get.sql", &ids).fetch_all(conn).await?)
+    by_id(conn, &ids, false).await
 }
 
-/// Jobs, newest first.
+async fn by_id(conn: &mut Conn, ids: &[Uuid], count_ahead: bool) -> Result<Vec<JobView>> {
+    let jobs = sqlx::query_file_as!(JobView, "src/ledger/get.sql", ids, count_ahead);
+    Ok(jobs.fetch_all(conn).await?)
+}
+
+/// Jobs, newest first. What stands ahead of them is not counted.
 ///
 /// # Errors
 /// [`crate::Error::Unavailable`].

@@ -6,6 +6,7 @@ mod keys;
 mod limits;
 mod problems;
 mod refusals;
+mod together;
 
 use anyhow::{Result, ensure};
 use fleet_tests::api::Answer;
