@@ -16,6 +16,8 @@ mod pause;
 mod prune;
 mod read;
 mod rescue;
+#[cfg(test)]
+mod walk;
 mod workers;
 
 pub use cancel::{Cancelled, cancel, cancel_requests};
