@@ -183,3 +183,42 @@ async fn the_statement_and_the_program_class_keys_alike() {
     }
     scratch.drop().await;
 }
+
+#[tokio::test]
+async fn due_work_of_a_paused_organization_is_not_late() {
+    let scratch = Scratch::new().await;
+    insert(&scratch, "poll", "scheduled", 100.0, &[]).await;
+    insert(&scratch, "poll", "ready", 200.0, &[]).await;
+    assert_eq!(late(&scratch).await, Some(200));
+    run(&scratch, "update jobs set organization_id = gen_random_uuid() where state = 'ready'")
+        .await;
+    run(
+        &scratch,
+        "insert into pauses select gen_random_uuid(), null, organization_id, 'why', 'who' from jobs
+         where state = 'ready'",
+    )
+    .await;
+    assert_eq!(late(&scratch).await, Some(100), "the due job of another is");
+    run(&scratch, "update pauses set organization_id = '00000000-0000-0000-0000-00000000000a'")
+        .await;
+    assert_eq!(late(&scratch).await, Some(200), "the due job is paused, the ready one is not");
+    run(&scratch, "update pauses set queue = 'publish'").await;
+    assert_eq!(late(&scratch).await, Some(200), "of another queue");
+    run(&scratch, "update pauses set organization_id = null, queue = 'poll'").await;
+    assert_eq!(late(&scratch).await, Some(0), "the whole queue");
+    run(&scratch, "update pauses set organization_id = gen_random_uuid(), queue = null").await;
+    run(&scratch, "delete from jobs where state = 'ready'").await;
+    assert_eq!(late(&scratch).await, Some(100), "of nobody who has work");
+    run(&scratch, "update pauses set organization_id = '00000000-0000-0000-0000-00000000000a'")
+        .await;
+    assert_eq!(late(&scratch).await, Some(0));
+    scratch.drop().await;
+}
+
+/// For how many seconds the oldest due job of the queue has been due.
+async fn late(scratch: &Scratch) -> Option<i64> {
+    let mut tx = scratch.store.begin().await.unwrap();
+    let all = crate::ledger::oldest_due(&mut tx).await.unwrap();
+    let (_, secs) = all.into_iter().find(|(queue, _)| *queue == Queue::Poll)?;
+    Some((secs / 10.0).floor() as i64 * 10)
+}
