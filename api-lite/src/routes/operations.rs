@@ -10,7 +10,7 @@ use crate::page::Items;
 use crate::principal::Principal;
 use crate::problem::Result;
 use jobs::Scope;
-use store::ledger::{self, LimitView, Paused, QueueDepth, WorkerView};
+use store::ledger::{self, LimitView, Paused, QueueFigures, WorkerView};
 
 pub(crate) fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::new()
@@ -24,10 +24,16 @@ pub(crate) fn routes() -> OpenApiRouter<App> {
 #[derive(Debug, Serialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase")]
 struct QueueView {
-    /// How many jobs are in each state.
-    #[serde(flatten)]
-    depth: QueueDepth,
-    /// How long its oldest due and unpaused job has been due, in seconds.
+    /// The queue.
+    queue: String,
+    /// Jobs that wait for their moment, at most 10,000 counted.
+    scheduled: i64,
+    /// Jobs that wait for a worker, at most 10,000 counted.
+    ready: i64,
+    /// Jobs that run, at most 10,000 counted over all queues.
+    running: i64,
+    /// How long its oldest due job that no pause holds back has been due, in seconds. The first job
+    /// of 1,000 organizations is looked at, and the first 1,000 that became due a moment ago.
     oldest_due_secs: f64,
 }
 
@@ -55,7 +61,8 @@ async fn list_workers(
 
 /// Lists queues
 ///
-/// With their depths, counted up to 10,000, and how late they are. For operators.
+/// With their depths and how late they are. Counting stops at 10,000: at that many scheduled or ready
+/// jobs of a queue, and at that many running jobs of all queues together. For operators.
 #[utoipa::path(
     get, path = "/v1/queues", tag = "operations", operation_id = "listQueues",
     responses((status = 200, description = "All of them", body = Items<QueueView>))
@@ -66,20 +73,26 @@ async fn list_queues(
 ) -> Result<Json<Items<QueueView>>> {
     principal.require_operator()?;
     let mut tx = app.database.writing(&principal).await?;
-    let depths = ledger::depths(&mut tx).await?;
+    let figures = ledger::queues(&mut tx).await?;
     let late = ledger::oldest_due(&mut tx).await?;
     tx.commit().await?;
-    let with_age = |depth: QueueDepth| {
-        let age = late.iter().find(|(queue, _)| queue.as_str() == depth.queue);
-        QueueView { oldest_due_secs: age.map_or(0.0, |(_, seconds)| *seconds), depth }
+    let with_age = |figures: QueueFigures| QueueView {
+        queue: figures.queue.as_str().to_owned(),
+        scheduled: figures.scheduled,
+        ready: figures.ready,
+        running: figures.running,
+        oldest_due_secs: late
+            .iter()
+            .find(|(queue, _)| *queue == figures.queue)
+            .map_or(0.0, |(_, seconds)| *seconds),
     };
-    Ok(all(depths.into_iter().map(with_age).collect()))
+    Ok(all(figures.into_iter().map(with_age).collect()))
 }
 
 /// Lists pauses
 ///
-/// What people stopped, newest first: of the organization and of the whole fleet; an operator sees
-/// all of them.
+/// What people stopped, newest first: queues of the organization and of the whole fleet, and accounts
+/// that are connected to the organization; an operator sees all of them. At most 500.
 #[utoipa::path(
     get, path = "/v1/pauses", tag = "operations", operation_id = "listPauses",
     responses((status = 200, description = "All of them", body = Items<Paused>))

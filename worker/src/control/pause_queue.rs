@@ -15,7 +15,10 @@ pub(crate) async fn pause_queue(run: Run<PauseQueue>) -> Answer<PauseQueue> {
         scope(&mut tx, run.job.organization_id, args.queue, args.platform_connection_id).await?;
     match &scope {
         Scope::Account { key, .. } => {
-            ledger::close_key(&mut tx, key, None, &args.reason).await.map_err(failed)?;
+            let (reason, actor) = (&args.reason, &run.job.actor);
+            ledger::pause_account(&mut tx, key, run.job.organization_id, reason, actor)
+                .await
+                .map_err(failed)?;
         }
         Scope::Queue { organization, queue } => {
             let id = run.job.id.derive("pause");

@@ -26,7 +26,9 @@ pub use enqueue::{Enqueued, Fresh, enqueue, enqueue_shown};
 pub use figures::{Head, Held, KeyClass, QueueFigures, Standing, heads, held, queues, standing};
 pub use finish::{Ended, Finish, finish, hand_back, progress};
 pub use limits::{Asking, LimitView, Told, admit, limits, next_in_line, remove_limit, set_limit};
-pub use pause::{Paused, close_key, closed, free_parked, pause, pauses, reopen_key, resume};
+pub use pause::{
+    Paused, close_key, closed, free_parked, pause, pause_account, pauses, reopen_key, resume,
+};
 pub use prune::{make_partitions, prune};
 pub use read::{JobFilter, JobView, QueueDepth, depths, get, get_many, list, oldest_due};
 pub use rescue::{Rescued, rescue};

@@ -6,22 +6,27 @@
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 
-use crate::{Conn, Result};
+use crate::{Acting, Conn, Result};
 use jobs::{OrganizationId, Queue};
 use uuid::Uuid;
 
-/// Something a person stopped.
+/// Something a person stopped: a queue, all queues of an organization, or an account.
 #[derive(Clone, Debug, Serialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Paused {
-    /// The queue; all queues when absent.
+    /// The queue; all queues when absent, unless an account is paused.
     pub queue: Option<String>,
-    /// The organization; the whole fleet when absent.
+    /// The organization; the whole fleet when absent. Of an account, the organization whose person
+    /// paused it, which others are not told.
     pub organization_id: Option<Uuid>,
+    /// The network of the account, where an account is paused.
+    pub platform: Option<String>,
+    /// The account's id at the network, where an account is paused.
+    pub account_id: Option<String>,
     /// Why.
     pub reason: String,
-    /// Who.
-    pub paused_by: String,
+    /// Who, where it is known; another organization's people are not named.
+    pub paused_by: Option<String>,
     /// Since when.
     pub paused_at: DateTime<Utc>,
 }
@@ -72,17 +77,40 @@ pub async fn resume(
     Ok(done.rows_affected() > 0)
 }
 
-/// All pauses that the caller may see, newest first.
+/// All pauses that the caller may see, newest first, at most 500.
 ///
 /// # Errors
 /// [`crate::Error::Unavailable`].
-pub async fn pauses(conn: &mut Conn) -> Result<Vec<Paused>> {
-    Ok(sqlx::query_as!(
-        Paused,
-        "select queue, organization_id, reason, paused_by, paused_at from pauses order by paused_at desc limit 500"
+pub async fn pauses(tx: &mut Acting) -> Result<Vec<Paused>> {
+    let organization = tx.organization().map(|organization| organization.0);
+    Ok(sqlx::query_file_as!(Paused, "src/ledger/pauses.sql", organization)
+        .fetch_all(&mut **tx)
+        .await?)
+}
+
+/// Pauses an account, across organizations, until a person resumes it: closes its key with no end.
+///
+/// # Errors
+/// [`crate::Error::Unavailable`].
+pub async fn pause_account(
+    conn: &mut Conn,
+    key: &str,
+    organization: Option<OrganizationId>,
+    reason: &str,
+    actor: &str,
+) -> Result<()> {
+    close_key(&mut *conn, key, None, reason).await?;
+    sqlx::query!(
+        "update closed_keys set closed_by = $2, organization_id = $3, reason = $4
+         where key = $1 and until > '9000-01-01 00:00:00+00' and closed_by is null",
+        key,
+        actor,
+        organization.map(|o| o.0),
+        reason
     )
-    .fetch_all(conn)
-    .await?)
+    .execute(conn)
+    .await?;
+    Ok(())
 }
 
 /// Closes a key for the whole fleet; `None` is until a person opens it.
@@ -155,3 +183,6 @@ pub async fn reopen_key(conn: &mut Conn, key: &str) -> Result<u64> {
     .await?;
     Ok(done.rows_affected())
 }
+
+#[cfg(test)]
+mod tests;

@@ -101,6 +101,9 @@ async fn a_paused_account_publishes_nothing_until_it_is_resumed() {
         let account =
             json!({ "platformConnectionId": tenant.account.connection, "reason": "Quiet." });
         tenant.api.done("queue.pause", account).await?;
+        let pauses = tenant.api.items("/v1/pauses").await?;
+        ensure!(pauses.len() == 1 && pauses[0]["reason"] == "Quiet.", "{pauses:?}");
+        ensure!(pauses[0]["accountId"] == tenant.account.id.as_str(), "{pauses:?}");
         let both = [("Waits", &tenant.account, 0), ("Goes", &other, 0)];
         let [waits, goes] = &tenant.plan_together(&both, 1_000).await?[..] else { bail!("two") };
         tenant.published(goes).await?;
@@ -112,6 +115,7 @@ async fn a_paused_account_publishes_nothing_until_it_is_resumed() {
         let account = json!({ "platformConnectionId": tenant.account.connection });
         let told = tenant.api.done("queue.resume", account).await?;
         ensure!(told["released"] == 1, "{told}");
+        ensure!(tenant.api.items("/v1/pauses").await?.is_empty());
         tenant.published(waits).await.map(drop)
     })
     .await;
