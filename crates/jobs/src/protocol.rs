@@ -63,6 +63,8 @@ pub struct Job {
     pub claim_no: u64,
     /// Somebody asked to cancel it.
     pub cancel_requested: bool,
+    /// It runs, and its handler has begun. A claimed job that crashed before waits until it is alone.
+    pub begun: bool,
 }
 
 /// How one run of a job ended.
@@ -87,6 +89,8 @@ pub enum Event {
     Promote,
     /// A worker takes it.
     Claim,
+    /// The worker that has it lets its handler begin; said only of jobs that crashed before.
+    Begin(u64),
     /// A claimer meets it while one of its keys is closed until then.
     Park(DateTime<Utc>),
     /// The worker that has it says how the run ended.
@@ -107,7 +111,9 @@ pub fn next(job: &Job, event: Event, now: DateTime<Utc>) -> Option<Job> {
         (State::Ready, Event::Claim) => {
             after.state = State::Running;
             after.claim_no += 1;
+            after.begun = job.crashes == 0;
         }
+        (State::Running, Event::Begin(claim_no)) if claim_no == job.claim_no => after.begun = true,
         (State::Ready, Event::Park(until)) => {
             after.state = State::Scheduled;
             after.run_at = until;
@@ -121,7 +127,8 @@ pub fn next(job: &Job, event: Event, now: DateTime<Utc>) -> Option<Job> {
             after.claim_no += 1;
         }
         (State::Running, Event::Rescue) => {
-            after.crashes += 1;
+            // What had not begun cannot have killed its worker.
+            after.crashes += u32::from(job.begun);
             after.claim_no += 1;
             after.state = if job.cancel_requested {
                 State::Ended(Outcome::Cancelled)
@@ -139,6 +146,7 @@ pub fn next(job: &Job, event: Event, now: DateTime<Utc>) -> Option<Job> {
             State::Scheduled | State::Ready | State::Running | State::Ended(_),
             Event::Promote
             | Event::Claim
+            | Event::Begin(_)
             | Event::Park(_)
             | Event::Finish(..)
             | Event::HandBack(_)
@@ -146,6 +154,7 @@ pub fn next(job: &Job, event: Event, now: DateTime<Utc>) -> Option<Job> {
             | Event::Cancel,
         ) => return None,
     }
+    after.begun &= after.state == State::Running;
     Some(after)
 }
 
@@ -192,6 +201,7 @@ mod tests {
             crashes: 0,
             claim_no: 7,
             cancel_requested: false,
+            begun: true,
         }
     }
 
@@ -221,13 +231,27 @@ mod tests {
     fn the_third_crash_quarantines_and_a_deploy_costs_nothing() {
         let mut job = running();
         for crash in 1..=MAX_CRASHES {
-            job.state = State::Running;
+            (job.state, job.begun) = (State::Running, true);
             job = next(&job, Event::Rescue, now()).expect("a running job can be rescued");
             assert_eq!(job.crashes, crash);
         }
         assert_eq!(job.state, State::Ended(Outcome::Dead));
         let back = next(&running(), Event::HandBack(7), now()).expect("its own claim");
         assert_eq!((back.attempt, back.crashes, back.state), (0, 0, State::Ready));
+    }
+
+    #[test]
+    fn a_suspect_is_blamed_only_for_what_it_began() {
+        let mut job = running();
+        (job.state, job.begun, job.crashes) = (State::Ready, false, 2);
+        let claimed = next(&job, Event::Claim, now()).expect("it is ready");
+        assert!(!claimed.begun);
+        let freed = next(&claimed, Event::Rescue, now()).expect("it runs");
+        assert_eq!((freed.crashes, freed.state), (2, State::Ready));
+        assert_eq!(next(&claimed, Event::Begin(7), now()), None, "an old claim");
+        let begun = next(&claimed, Event::Begin(8), now()).expect("its own claim");
+        let blamed = next(&begun, Event::Rescue, now()).expect("it runs");
+        assert_eq!((blamed.crashes, blamed.state), (3, State::Ended(Outcome::Dead)));
     }
 
     #[test]

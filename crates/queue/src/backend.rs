@@ -15,17 +15,17 @@ use apalis_core::worker::context::WorkerContext;
 /// One queue's claimed jobs, as they come from its claimer.
 #[derive(Debug)]
 pub(crate) struct LedgerBackend {
-    deliveries: mpsc::UnboundedReceiver<Delivery>,
+    deliveries: mpsc::UnboundedReceiver<Box<Delivery>>,
 }
 
 impl LedgerBackend {
-    pub(crate) fn new(deliveries: mpsc::UnboundedReceiver<Delivery>) -> Self {
+    pub(crate) fn new(deliveries: mpsc::UnboundedReceiver<Box<Delivery>>) -> Self {
         Self { deliveries }
     }
 }
 
 impl Backend for LedgerBackend {
-    type Task = Task<Delivery>;
+    type Task = Task<Box<Delivery>>;
     type Error = Infallible;
 
     fn poll_ready(
@@ -59,7 +59,7 @@ impl Backend for LedgerBackend {
 }
 
 impl BackendConfig for LedgerBackend {
-    type Args = Delivery;
+    type Args = Box<Delivery>;
     type Id = u64;
     type Kind = apalis_core::backend::finalize::Ephemeral;
     type Config = ();

@@ -3,11 +3,14 @@
 //! Sleeps until the bell rings, the next job is due, or a second is over; so a lost bell costs a
 //! second at most, and a job starts when it is due and not before.
 //!
-//! **Invariant:** at most as many jobs are claimed and not yet settled as the queue has slots.
+//! **Invariant:** at most as many jobs run as the queue has slots, and a limited number more is over
+//! and not yet settled.
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::{Notify, mpsc};
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
@@ -16,19 +19,22 @@ use crate::figures::{self, Operation};
 use crate::finish_layer::{Delivery, Receipt};
 use crate::finisher::Settlement;
 use crate::floors::Floors;
+use crate::held::Held;
 use crate::lease::Lease;
 use crate::seats::{Seat, Seats};
 use bell::{Heard, Listener};
 use jobs::{Failure, Queue};
 use store::ledger::{self, Asking, ClaimedJob, Told, Window};
-use store::{Claim, Store};
+use store::{Claim, Conn};
 
 /// The longest sleep between two looks at the ledger.
 const LOOK: Duration = Duration::from_secs(1);
+/// A connection is not kept longer than this while all slots are taken.
+const MOMENT: Duration = Duration::from_millis(20);
 
 /// Everything a claimer needs.
 pub(crate) struct Claimer {
-    pub(crate) store: Store,
+    pub(crate) connection: Held,
     pub(crate) queue: Queue,
     pub(crate) seats: Arc<Seats>,
     pub(crate) lease: Arc<Lease>,
@@ -36,8 +42,8 @@ pub(crate) struct Claimer {
     /// Rung by Postgres when Redis is down, and when an organization that had all the slots it may
     /// take has one less.
     pub(crate) notified: Arc<Notify>,
-    pub(crate) deliveries: mpsc::UnboundedSender<Delivery>,
-    pub(crate) finisher: mpsc::UnboundedSender<Settlement>,
+    pub(crate) deliveries: mpsc::UnboundedSender<Box<Delivery>>,
+    pub(crate) finisher: mpsc::UnboundedSender<Box<Settlement>>,
 }
 
 impl Claimer {
@@ -53,7 +59,7 @@ impl Claimer {
             }
             let free = tokio::select! {
                 () = shutdown.cancelled() => return,
-                free = self.seats.all_free(backlog) => free,
+                free = free_seats(&self.seats, &mut self.connection, backlog) => free,
             };
             let room = free.len();
             let sleep = match self.claim(&mut cursor, &mut floors, free).await {
@@ -62,12 +68,13 @@ impl Claimer {
                     backlog = met >= room;
                     continue;
                 }
-                Ok(_) => until_due(&self.store, self.queue, &floors).await,
+                Ok(_) => self.until_due(&floors).await.unwrap_or(LOOK),
                 Err(error) => {
                     tracing::warn!(queue = %self.queue, %error, cause = ?std::error::Error::source(&error), "cannot claim");
                     LOOK
                 }
             };
+            self.connection.let_go();
             let room = self.seats.free().max(1);
             tokio::select! {
                 () = shutdown.cancelled() => return,
@@ -101,7 +108,8 @@ impl Claimer {
         };
         let began = Instant::now();
         let claiming = Operation::claim(self.queue);
-        let claims = ledger::claim(&self.store, self.queue, worker, &mut window).await;
+        let mut conn = self.connection.take().await?;
+        let claims = ledger::claim(&mut conn, self.queue, worker, &mut window).await;
         let claims = claiming.ended(claims).inspect_err(|_| self.lease.suspect_strays())?;
         figures::claimed(self.queue, claims.jobs.len(), claims.parked);
         figures::promoted(self.queue, claims.promoted as u64);
@@ -109,11 +117,23 @@ impl Claimer {
         floors.learn(&left_out, &claims, began.elapsed());
         *cursor = window.cursor;
         let met = claims.met();
-        let told = ask_the_limits(&self.store, self.queue, &claims.jobs).await;
+        let told = ask_the_limits(&mut conn, self.queue, &claims.jobs).await;
+        if told.iter().all(Option::is_some) {
+            self.connection.keep(conn);
+        }
         for ((job, seat), told) in claims.jobs.into_iter().zip(free).zip(told) {
             self.deliver(job, seat, worker, told);
         }
         Ok(met)
+    }
+
+    /// How long until the next job of the queue is due, a second at most.
+    async fn until_due(&mut self, floors: &Floors) -> Result<Duration, store::Error> {
+        let since = floors.to_leave_out().due_since;
+        let mut conn = self.connection.take().await?;
+        let due = ledger::next_due(&mut conn, self.queue, since).await?;
+        self.connection.keep(conn);
+        Ok(due.unwrap_or(LOOK).clamp(Duration::from_millis(1), LOOK))
     }
 
     /// Hands a job to its handler, unless a limit makes it wait or could not be asked.
@@ -133,25 +153,25 @@ impl Claimer {
         let Some(stop) = self.lease.admit(claim, worker) else {
             return drop(receipt);
         };
-        if let Err(undelivered) =
-            self.deliveries.send(Delivery { job, stop, receipt: Some(receipt) })
-        {
+        let delivery = Box::new(Delivery { job, stop, receipt: Some(receipt) });
+        if let Err(undelivered) = self.deliveries.send(delivery) {
             drop(undelivered);
         }
     }
 }
 
-/// How long until the next job of the queue is due, a second at most.
-async fn until_due(store: &Store, queue: Queue, floors: &Floors) -> Duration {
-    let since = floors.to_leave_out().due_since;
-    match ledger::next_due(store, queue, since).await {
-        Ok(due) => due.unwrap_or(LOOK).clamp(Duration::from_millis(1), LOOK),
-        Err(_) => LOOK,
+/// The free slots, once there are any. Others use the connection when that takes longer.
+async fn free_seats(seats: &Seats, connection: &mut Held, backlog: bool) -> Vec<Seat> {
+    let mut free = pin!(seats.all_free(backlog));
+    if let Ok(free) = timeout(MOMENT, &mut free).await {
+        return free;
     }
+    connection.let_go();
+    free.await
 }
 
 /// What the limits of their keys say to jobs: most have no keys, and may run.
-async fn ask_the_limits(store: &Store, queue: Queue, jobs: &[ClaimedJob]) -> Vec<Option<Told>> {
+async fn ask_the_limits(conn: &mut Conn, queue: Queue, jobs: &[ClaimedJob]) -> Vec<Option<Told>> {
     let mut told: Vec<Option<Told>> = jobs.iter().map(|_| Some(Told::Run(Vec::new()))).collect();
     let with_keys = jobs.iter().enumerate().filter(|(_, job)| !job.limit_keys.is_empty());
     let (places, asking): (Vec<usize>, Vec<Asking>) = with_keys
@@ -164,7 +184,7 @@ async fn ask_the_limits(store: &Store, queue: Queue, jobs: &[ClaimedJob]) -> Vec
     if asking.is_empty() {
         return told;
     }
-    match ledger::admit(store, &asking).await {
+    match ledger::admit(conn, &asking).await {
         Ok(answers) => {
             for (place, answer) in places.into_iter().zip(answers) {
                 told[place] = Some(answer);

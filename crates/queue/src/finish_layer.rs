@@ -12,7 +12,7 @@ use tower::{Layer, Service};
 use crate::end::{End, Settle, settle};
 use crate::figures::RunFigures;
 use crate::finisher::Settlement;
-use crate::seats::Taken;
+use crate::seats::{Taken, Unsettled};
 use crate::stop::Stop;
 use apalis_core::error::BoxDynError;
 use apalis_core::task::Task;
@@ -31,11 +31,13 @@ pub(crate) struct Delivery {
 /// Owed for every claimed job: sends its settlement, at the latest when it is dropped.
 #[derive(Debug)]
 pub(crate) struct Receipt {
-    owed: Option<Settlement>,
+    owed: Option<Box<Settlement>>,
+    /// Free again when the run is over.
+    _seat: Taken,
     kind: Option<Kind>,
     /// Attempts that failed before this run.
     attempt: i32,
-    finisher: mpsc::UnboundedSender<Settlement>,
+    finisher: mpsc::UnboundedSender<Box<Settlement>>,
 }
 
 impl Receipt {
@@ -43,21 +45,21 @@ impl Receipt {
     pub(crate) fn new(
         job: &ClaimedJob,
         queue: Queue,
-        seat: Taken,
+        (seat, unsettled): (Taken, Unsettled),
         permits: Vec<String>,
-        finisher: mpsc::UnboundedSender<Settlement>,
+        finisher: mpsc::UnboundedSender<Box<Settlement>>,
     ) -> Self {
         let kind = job.kind.parse().ok();
-        let owed = Settlement {
+        let owed = Box::new(Settlement {
             claim: Claim { job_id: job.id, claim_no: job.claim_no },
             queue,
             notify_end: job.notify_end,
             settle: Settle::HandBack,
             figures: RunFigures::new(job, queue, kind),
-            seat,
             permits,
-        };
-        Self { owed: Some(owed), kind, attempt: job.attempt, finisher }
+            _unsettled: unsettled,
+        });
+        Self { owed: Some(owed), _seat: seat, kind, attempt: job.attempt, finisher }
     }
 
     fn begin(&mut self) {
@@ -104,9 +106,9 @@ pub(crate) struct FinishService<S> {
     service: S,
 }
 
-impl<S> Service<Task<Delivery>> for FinishService<S>
+impl<S> Service<Task<Box<Delivery>>> for FinishService<S>
 where
-    S: Service<Task<Delivery>, Response = End>,
+    S: Service<Task<Box<Delivery>>, Response = End>,
     S::Error: Into<BoxDynError>,
     S::Future: Send + 'static,
 {
@@ -118,7 +120,7 @@ where
         self.service.poll_ready(cx).map_err(Into::into)
     }
 
-    fn call(&mut self, mut task: Task<Delivery>) -> Self::Future {
+    fn call(&mut self, mut task: Task<Box<Delivery>>) -> Self::Future {
         let mut receipt = task.args.receipt.take();
         if let Some(receipt) = &mut receipt {
             receipt.begin();

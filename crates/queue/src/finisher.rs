@@ -10,14 +10,15 @@ use tokio::sync::mpsc;
 
 use crate::end::{CloseKey, Settle};
 use crate::figures::{self, Operation, RunFigures};
+use crate::held::Held;
 use crate::lease::Lease;
-use crate::seats::Taken;
+use crate::seats::Unsettled;
 use bell::Bell;
 use jobs::{Code, JobId, Problem, Queue};
 use store::ledger::{self, Finish};
 use store::{Claim, Error, Store};
 
-/// One run to be settled. Holds its slot until it is.
+/// One run to be settled.
 #[derive(Debug)]
 pub(crate) struct Settlement {
     pub(crate) claim: Claim,
@@ -25,12 +26,12 @@ pub(crate) struct Settlement {
     pub(crate) notify_end: bool,
     pub(crate) settle: Settle,
     pub(crate) figures: RunFigures,
-    pub(crate) seat: Taken,
     /// Limited keys that it holds.
     pub(crate) permits: Vec<String>,
+    pub(crate) _unsettled: Unsettled,
 }
 
-const GROUP: usize = 500;
+const GROUP: usize = 1000;
 /// How long the database may take to answer before it is asked again on another connection.
 const ANSWER: Duration = Duration::from_secs(15);
 
@@ -39,12 +40,13 @@ pub(crate) async fn finish_runs(
     store: Store,
     bell: Bell,
     lease: Arc<Lease>,
-    mut runs: mpsc::UnboundedReceiver<Settlement>,
+    mut runs: mpsc::UnboundedReceiver<Box<Settlement>>,
 ) {
+    let mut connection = Held::new(store);
     let mut group = Vec::with_capacity(GROUP);
     while runs.recv_many(&mut group, GROUP).await > 0 {
-        let ended = settle_until_known(&store, &group).await;
-        wake_the_next(&store, &bell, &group).await;
+        let ended = settle_until_known(&mut connection, &group).await;
+        wake_the_next(&mut connection, &bell, &group).await;
         for run in group.drain(..) {
             lease.release(run.claim);
             figures::settled(&run, ended.of(run.claim));
@@ -58,13 +60,15 @@ pub(crate) async fn finish_runs(
                 }
                 Settle::Finish(..) | Settle::Nothing => {}
             }
-            drop(run.seat);
+        }
+        if runs.is_empty() {
+            connection.let_go();
         }
     }
 }
 
 /// Those who wait for what these runs held may look again.
-async fn wake_the_next(store: &Store, bell: &Bell, group: &[Settlement]) {
+async fn wake_the_next(connection: &mut Held, bell: &Bell, group: &[Box<Settlement>]) {
     let mut ended: HashMap<String, i64> = HashMap::new();
     for key in group.iter().flat_map(|run| &run.permits) {
         *ended.entry(key.clone()).or_default() += 1;
@@ -72,7 +76,13 @@ async fn wake_the_next(store: &Store, bell: &Bell, group: &[Settlement]) {
     if ended.is_empty() {
         return;
     }
-    match ledger::next_in_line(store, &ended).await {
+    let next = async {
+        let mut conn = connection.take().await?;
+        let queues = ledger::next_in_line(&mut conn, &ended).await?;
+        connection.keep(conn);
+        Ok::<_, Error>(queues)
+    };
+    match next.await {
         Ok(queues) => queues.iter().for_each(|queue| {
             bell.ring(queue.as_str(), 1);
         }),
@@ -94,10 +104,10 @@ impl Outcomes {
 }
 
 /// Settles a group, again and again while the database is away.
-async fn settle_until_known(store: &Store, group: &[Settlement]) -> Outcomes {
+async fn settle_until_known(connection: &mut Held, group: &[Box<Settlement>]) -> Outcomes {
     let mut pause = Duration::from_millis(50);
     loop {
-        let Ok(settled) = tokio::time::timeout(ANSWER, settle(store, group)).await else {
+        let Ok(settled) = tokio::time::timeout(ANSWER, settle(connection, group)).await else {
             tracing::warn!(
                 runs = group.len(),
                 "cannot record ended runs: the database does not answer"
@@ -113,19 +123,19 @@ async fn settle_until_known(store: &Store, group: &[Settlement]) -> Outcomes {
             }
             Err(error) => {
                 tracing::error!(%error, cause = ?std::error::Error::source(&error), runs = group.len(), "a group of ended runs was refused");
-                return settle_singly(store, group).await;
+                return settle_singly(connection, group).await;
             }
         }
     }
 }
 
 /// One run of the group cannot be stored: the others can, and that one is dead with a reason.
-async fn settle_singly(store: &Store, group: &[Settlement]) -> Outcomes {
+async fn settle_singly(connection: &mut Held, group: &[Box<Settlement>]) -> Outcomes {
     let mut all = Outcomes::default();
     for run in group {
         let mut attempt = run.settle.clone();
         loop {
-            match settle_these(store, &[(run.claim, &attempt)]).await {
+            match settle_these(connection, &[(run.claim, &attempt)]).await {
                 Ok(ended) => break all.0.extend(ended.0),
                 Err(error) if error.is_unavailable() => {
                     tokio::time::sleep(Duration::from_millis(500)).await;
@@ -144,20 +154,20 @@ async fn settle_singly(store: &Store, group: &[Settlement]) -> Outcomes {
     all
 }
 
-async fn settle(store: &Store, group: &[Settlement]) -> Result<Outcomes, Error> {
+async fn settle(connection: &mut Held, group: &[Box<Settlement>]) -> Result<Outcomes, Error> {
     let runs: Vec<_> = group.iter().map(|run| (run.claim, &run.settle)).collect();
     figures::finish_group(group.len());
-    Operation::finish().ended(settle_these(store, &runs).await)
+    Operation::finish().ended(settle_these(connection, &runs).await)
 }
 
-async fn settle_these(store: &Store, runs: &[(Claim, &Settle)]) -> Result<Outcomes, Error> {
+async fn settle_these(connection: &mut Held, runs: &[(Claim, &Settle)]) -> Result<Outcomes, Error> {
     let mut finishes = Vec::new();
     let mut back = Vec::new();
     let mut close: Vec<&CloseKey> = Vec::new();
     for (claim, settle) in runs {
         match settle {
             Settle::Finish(finish, closed) => {
-                finishes.push((*claim, finish.clone()));
+                finishes.push((*claim, finish));
                 close.extend(closed);
             }
             Settle::HandBack => back.push(*claim),
@@ -169,12 +179,14 @@ async fn settle_these(store: &Store, runs: &[(Claim, &Settle)]) -> Result<Outcom
     }
     if close.is_empty() && back.is_empty() {
         // One statement is one transaction, in one round trip.
-        let ended = ledger::finish(&mut *store.single().await?, &finishes).await?;
+        let mut conn = connection.take().await?;
+        let ended = ledger::finish(&mut conn, &finishes).await?;
+        connection.keep(conn);
         return Ok(Outcomes::from(ended));
     }
     // One order for all finishers, so that two that close the same keys do not lock each other out.
     close.sort_by(|a, b| a.key.cmp(&b.key));
-    let mut tx = store.begin().await?;
+    let mut tx = connection.begin().await?;
     for closed in close {
         ledger::close_key(&mut tx, &closed.key, Some(closed.until), &closed.reason).await?;
     }

@@ -96,6 +96,13 @@ impl Floors {
             lane.claims = lane.claims.saturating_add(claims);
             lane.claimed_at = now;
         }
+        for (id, first) in &claims.promoted_from {
+            if let Some(lane) = self.lanes.get_mut(id)
+                && first <= &lane.floor
+            {
+                lane.claims = 0;
+            }
+        }
         if let Some(until) = claims.due_until {
             self.due_since = self.due_since.max(Some(until - SKEW));
         }
@@ -154,6 +161,22 @@ mod tests {
         tokio::time::advance(Duration::from_secs(19)).await;
         assert_eq!(floors.to_leave_out().floors.len(), 1, "slow looks are rare");
         tokio::time::advance(Duration::from_secs(1)).await;
+        assert!(floors.to_leave_out().floors.is_empty());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_job_made_ready_before_the_floor_is_met_by_the_next_claim() {
+        let (mut floors, lane) = (Floors::new(), Uuid::now_v7());
+        let earlier = JobId::new();
+        claim(&mut floors, &claimed(lane, 0, BUSY), Duration::ZERO);
+        let first = |job_id| Floor { priority: 0, run_at: DateTime::UNIX_EPOCH, job_id };
+        let promoted = |first| {
+            let promoted_from = HashMap::from([(lane, first)]);
+            Claims { promoted: 1, promoted_from, ..Claims::default() }
+        };
+        claim(&mut floors, &promoted(first(JobId::new())), Duration::ZERO);
+        assert_eq!(floors.to_leave_out().floors.len(), 1, "it comes behind the floor");
+        claim(&mut floors, &promoted(first(earlier)), Duration::ZERO);
         assert!(floors.to_leave_out().floors.is_empty());
     }
 

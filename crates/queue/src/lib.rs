@@ -16,6 +16,7 @@ mod figures;
 mod finish_layer;
 mod finisher;
 mod floors;
+mod held;
 mod keeper;
 mod lease;
 mod run;

@@ -17,6 +17,7 @@ use crate::backend::LedgerBackend;
 use crate::claimer::Claimer;
 use crate::end::End;
 use crate::finish_layer::Delivery;
+use crate::held::Held;
 use crate::keeper::Keeper;
 use crate::lease::Lease;
 use crate::seats::Seats;
@@ -26,8 +27,8 @@ use crate::{figures, finisher, keeper};
 use apalis::prelude::*;
 use bell::Bell;
 use jobs::{Failure, Queue, WorkerId};
-use store::Store;
-use store::ledger::ClaimedJob;
+use store::ledger::{self, ClaimedJob};
+use store::{Claim, Store};
 
 /// How long a handler may go on after what it shielded is over, to record the outcome.
 const AFTER_SHIELD: Duration = Duration::from_secs(5);
@@ -95,7 +96,7 @@ pub async fn run<H: Handler>(
         let notified = ears.get(&queue).cloned().unwrap_or_default();
         let seats = Seats::new(slots, settings.organization_percent, notified.clone());
         let claimer = Claimer {
-            store: store.clone(),
+            connection: Held::new(store.clone()),
             queue,
             seats: Arc::new(seats),
             lease: lease.clone(),
@@ -106,6 +107,7 @@ pub async fn run<H: Handler>(
         };
         tokio::spawn(claimer.run(shutdown.clone()));
         workers.push(tokio::spawn(work(
+            store.clone(),
             queue,
             slots,
             LedgerBackend::new(delivered),
@@ -193,6 +195,7 @@ async fn wait_out(error: store::Error) -> Result<(), Error> {
 
 /// One queue's apalis worker.
 fn work<H: Handler>(
+    store: Store,
     queue: Queue,
     slots: usize,
     backend: LedgerBackend,
@@ -206,9 +209,12 @@ fn work<H: Handler>(
         .concurrency(slots)
         .parallelize(|run| AbortOnDropHandle::new(tokio::spawn(run)))
         .catch_panic()
-        .build(move |delivery: Delivery| {
-            let (handler, alone) = (handler.clone(), alone.clone());
-            async move { Ok::<End, BoxDynError>(run_one(&*handler, alone, delivery).await) }.boxed()
+        .build(move |delivery: Box<Delivery>| {
+            let (store, handler, alone) = (store.clone(), handler.clone(), alone.clone());
+            async move {
+                Ok::<End, BoxDynError>(run_one(&store, &*handler, &alone, delivery).await)
+            }
+            .boxed()
         });
     worker
         .run_until(async move {
@@ -218,8 +224,13 @@ fn work<H: Handler>(
         .boxed()
 }
 
-async fn run_one<H: Handler>(handler: &H, alone: Arc<Alone>, delivery: Delivery) -> End {
-    let Delivery { job, stop, .. } = delivery;
+async fn run_one<H: Handler>(
+    store: &Store,
+    handler: &H,
+    alone: &Alone,
+    delivery: Box<Delivery>,
+) -> End {
+    let Delivery { job, stop, .. } = *delivery;
     if job.cancel_requested {
         stop.stop(Reason::Cancelled);
     }
@@ -227,7 +238,12 @@ async fn run_one<H: Handler>(handler: &H, alone: Arc<Alone>, delivery: Delivery)
     let handled = async {
         if crashed_before {
             let _alone = alone.for_a_suspect().await;
-            handler.handle(job, stop.clone()).await
+            // From here on, a crash is its own.
+            match ledger::begin(store, Claim { job_id: job.id, claim_no: job.claim_no }).await {
+                Ok(()) => handler.handle(job, stop.clone()).await,
+                Err(store::Error::ClaimLost(_)) => End::Failed(Failure::ClaimLost),
+                Err(_) => End::Failed(Failure::Interrupted),
+            }
         } else {
             let _beside_others = alone.beside_others().await;
             handler.handle(job, stop.clone()).await

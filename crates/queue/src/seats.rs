@@ -1,5 +1,8 @@
 //! The slots of one queue in this process, and how many of them each organization has.
 //!
+//! A slot is free again when its run is over. What the ledger is still to be told holds no slot, so
+//! that claiming goes on meanwhile, up to a limit.
+//!
 //! **Invariant:** one organization never has more than its share, and leaves at least one slot to
 //! others where there are two. Every process keeps to it, so the whole fleet does.
 
@@ -15,6 +18,8 @@ use uuid::Uuid;
 pub(crate) struct Seats {
     slots: usize,
     free: Arc<Semaphore>,
+    /// For the runs of all slots, and those that the ledger is to be told of.
+    claims: Arc<Semaphore>,
     per_lane: usize,
     taken: Mutex<HashMap<Uuid, usize>>,
     /// Rung when a lane that had its share may have one more.
@@ -24,7 +29,8 @@ pub(crate) struct Seats {
 /// A free slot.
 #[derive(Debug)]
 pub(crate) struct Seat {
-    _permit: OwnedSemaphorePermit,
+    slot: OwnedSemaphorePermit,
+    claim: OwnedSemaphorePermit,
 }
 
 /// A slot that one run has, until it is dropped.
@@ -32,13 +38,20 @@ pub(crate) struct Seat {
 pub(crate) struct Taken {
     seats: Arc<Seats>,
     lane: Uuid,
-    _seat: Seat,
+    _slot: OwnedSemaphorePermit,
 }
 
-/// With a backlog, a claim waits for one in so many slots,
-const ENOUGH: usize = 4;
-/// but no longer than this.
+/// A claim that is not settled, until it is dropped.
+#[derive(Debug)]
+pub(crate) struct Unsettled {
+    _claim: OwnedSemaphorePermit,
+}
+
+/// With a backlog, a claim waits for half of the slots, but no longer than this.
 const MOMENT: Duration = Duration::from_millis(3);
+
+/// So many runs may be over without the ledger knowing.
+const UNTOLD: usize = 1000;
 
 const POISON: &str = "nobody panics while holding this lock";
 
@@ -47,15 +60,12 @@ impl Seats {
     pub(crate) fn new(slots: usize, percent: u32, room: Arc<Notify>) -> Self {
         let share = slots.saturating_mul(percent as usize) / 100;
         let free = Arc::new(Semaphore::new(slots));
-        Self { slots, free, per_lane: share.max(1), taken: Mutex::default(), room }
+        let claims = Arc::new(Semaphore::new(slots.saturating_add(UNTOLD)));
+        Self { slots, free, claims, per_lane: share.max(1), taken: Mutex::default(), room }
     }
 
     pub(crate) fn free(&self) -> usize {
-        self.free.available_permits()
-    }
-
-    fn free_now(&self) -> u32 {
-        u32::try_from(self.free()).unwrap_or(u32::MAX)
+        self.free.available_permits().min(self.claims.available_permits())
     }
 
     /// Of one lane, at most so many run at once.
@@ -72,30 +82,39 @@ impl Seats {
     /// Waits for a free slot, then gives all that are free. With a backlog it waits a moment longer
     /// for more of them: a claim costs little more for many jobs than for one.
     pub(crate) async fn all_free(&self, backlog: bool) -> Vec<Seat> {
-        let next = self.free.clone().acquire_owned().await;
-        let mut permit = next.expect("the semaphore is never closed");
-        let more = u32::try_from(self.slots / ENOUGH).unwrap_or(u32::MAX);
-        if backlog && more > 1 {
-            let enough = self.free.clone().acquire_many_owned(more - 1);
-            if let Ok(Ok(more)) = timeout(MOMENT, enough).await {
-                permit.merge(more);
-            }
-        }
-        if let Ok(rest) = self.free.clone().try_acquire_many_owned(self.free_now()) {
-            permit.merge(rest);
-        }
-        let mut seats = Vec::with_capacity(permit.num_permits());
-        while let Some(one) = permit.split(1) {
-            seats.push(Seat { _permit: one });
+        let enough = if backlog { self.slots / 2 } else { 1 };
+        let mut slots = some_of(&self.free, enough).await;
+        let mut claims = some_of(&self.claims, enough).await;
+        let mut seats = Vec::with_capacity(slots.num_permits());
+        while let (Some(slot), Some(claim)) = (slots.split(1), claims.split(1)) {
+            seats.push(Seat { slot, claim });
         }
         seats
     }
 
     /// A run of the lane takes the slot.
-    pub(crate) fn take(self: &Arc<Self>, seat: Seat, lane: Uuid) -> Taken {
+    pub(crate) fn take(self: &Arc<Self>, seat: Seat, lane: Uuid) -> (Taken, Unsettled) {
         *self.taken.lock().expect(POISON).entry(lane).or_default() += 1;
-        Taken { seats: self.clone(), lane, _seat: seat }
+        let taken = Taken { seats: self.clone(), lane, _slot: seat.slot };
+        (taken, Unsettled { _claim: seat.claim })
     }
+}
+
+/// Waits for one, a moment for enough of them, and takes what is there then.
+async fn some_of(free: &Arc<Semaphore>, enough: usize) -> OwnedSemaphorePermit {
+    let next = free.clone().acquire_owned().await;
+    let mut some = next.expect("the semaphore is never closed");
+    let more = u32::try_from(enough.saturating_sub(1)).unwrap_or(u32::MAX);
+    if more > 0
+        && let Ok(Ok(more)) = timeout(MOMENT, free.clone().acquire_many_owned(more)).await
+    {
+        some.merge(more);
+    }
+    let rest = u32::try_from(free.available_permits()).unwrap_or(u32::MAX);
+    if let Ok(rest) = free.clone().try_acquire_many_owned(rest) {
+        some.merge(rest);
+    }
+    some
 }
 
 impl Drop for Taken {
@@ -128,13 +147,9 @@ mod tests {
         let seats = Arc::new(Seats::new(4, 75, room.clone()));
         assert_eq!((seats.free(), seats.per_lane()), (4, 3));
         let lane = Uuid::now_v7();
-        let mut runs: Vec<Taken> = seats
-            .all_free(false)
-            .await
-            .into_iter()
-            .take(3)
-            .map(|seat| seats.take(seat, lane))
-            .collect();
+        let free = seats.all_free(false).await.into_iter().take(3);
+        let (mut runs, untold): (Vec<Taken>, Vec<Unsettled>) =
+            free.map(|seat| seats.take(seat, lane)).unzip();
         assert_eq!((seats.free(), seats.taken()), (1, vec![(lane, 3)]));
         assert!(!rung(&room).await);
         runs.pop();
@@ -143,6 +158,21 @@ mod tests {
         assert!(!rung(&room).await, "it had room already");
         runs.clear();
         assert_eq!((seats.free(), seats.taken()), (4, vec![]));
+        drop(untold);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_thousand_runs_may_wait_to_be_told() {
+        let seats = Arc::new(Seats::new(2, 75, Arc::default()));
+        let mut untold = Vec::new();
+        while seats.free() > 0 {
+            let free = seats.all_free(false).await.into_iter();
+            untold.extend(free.map(|seat| seats.take(seat, Uuid::nil()).1));
+        }
+        assert_eq!(untold.len(), 2 + UNTOLD);
+        assert!(timeout(MOMENT, seats.all_free(false)).await.is_err());
+        untold.pop();
+        assert_eq!(seats.all_free(false).await.len(), 1);
     }
 
     #[test]

@@ -34,8 +34,9 @@ async fn main() -> anyhow::Result<()> {
     let mut promoted = Timing::new("make ready, 500 at once");
     loop {
         let mut nothing = Window::default();
-        let claims =
-            promoted.time(ledger::claim(&store, Queue::Publish, worker, &mut nothing)).await?;
+        let claims = promoted
+            .time(ledger::claim(&mut *store.single().await?, Queue::Publish, worker, &mut nothing))
+            .await?;
         if claims.promoted == 0 {
             break;
         }
@@ -47,8 +48,10 @@ async fn main() -> anyhow::Result<()> {
         let mut finishes = Timing::new(&format!("finish, group of {window}"));
         let mut at = Window { jobs: window, per_lane: 1000, ..Window::default() };
         for _ in 0..60 {
-            let jobs =
-                claims.time(ledger::claim(&store, Queue::Publish, worker, &mut at)).await?.jobs;
+            let jobs = claims
+                .time(ledger::claim(&mut *store.single().await?, Queue::Publish, worker, &mut at))
+                .await?
+                .jobs;
             claims.rows += jobs.len() as u64;
             let runs: Vec<_> = jobs
                 .iter()
@@ -71,7 +74,7 @@ async fn main() -> anyhow::Result<()> {
         finishes.print();
     }
     let mut at = Window { jobs: 500, per_lane: 1000, ..Window::default() };
-    ledger::claim(&store, Queue::Publish, worker, &mut at).await?;
+    ledger::claim(&mut *store.single().await?, Queue::Publish, worker, &mut at).await?;
     sqlx::query("update workers set seen_at = now() - interval '1 minute'").execute(&pool).await?;
     let mut rescue = Timing::new("rescue of 500 jobs");
     let rescued =

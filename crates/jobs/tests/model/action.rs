@@ -38,6 +38,11 @@ pub(crate) enum Action {
     /// A second is over.
     Poll(usize),
 
+    /// The database lets a run begin whose job crashed before.
+    Begin {
+        p: usize,
+        run: usize,
+    },
     /// A handler answers.
     Answer {
         p: usize,

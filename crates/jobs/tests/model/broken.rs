@@ -120,6 +120,15 @@ pub(crate) const TRANSITIONS: &[Mutant] = &[
         Event::Rescue => but(job, event, now, |after| after.crashes = job.crashes),
         event => next(job, event, now),
     }),
+    mutant(
+        "a job that had not begun is blamed",
+        2,
+        rules::CRASHES,
+        |job, event, now| match event {
+            Event::Rescue => next(&Job { begun: true, ..job.clone() }, event, now),
+            event => next(job, event, now),
+        },
+    ),
     mutant("the second crash quarantines", 2, rules::QUARANTINE, |job, event, now| match event {
         Event::Rescue if job.crashes == 1 => {
             but(job, event, now, |after| after.state = Stage::Ended(Outcome::Dead))

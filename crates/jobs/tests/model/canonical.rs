@@ -103,7 +103,7 @@ fn renumber_claims(world: &mut World, job: usize) {
     };
     each_claim(world, |claim| {
         if claim.job == job {
-            Claim { job, claim_no: number(claim.claim_no), right: right(claim.right) }
+            Claim { job, claim_no: number(claim.claim_no), right: right(claim.right), ..claim }
         } else {
             claim
         }

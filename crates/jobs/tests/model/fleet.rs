@@ -122,12 +122,14 @@ impl Model for Fleet {
                 attempt: 0,
                 max_attempts: 2,
                 crashes: 0,
+                begun: false,
                 claim_no: 0,
                 cancel_requested: false,
             },
             worker: None,
             claims: 0,
             right: None,
+            begun: false,
         };
         vec![World {
             rows: (0..self.jobs).map(row).collect(),

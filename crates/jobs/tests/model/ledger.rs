@@ -30,10 +30,14 @@ impl World {
             (Stage::Running, Event::Claim) => {
                 row.claims += 1;
                 row.right = Some(row.claims);
+                // A suspect's handler waits for the answer to its beginning.
+                row.begun = row.job.crashes == 0;
             }
+            (Stage::Running, Event::Begin(_)) => row.begun = true,
             (Stage::Running, _) => {}
             (Stage::Scheduled | Stage::Ready | Stage::Ended(_), _) => {
                 row.right = None;
+                row.begun = false;
                 row.worker = None;
             }
         }
@@ -47,7 +51,8 @@ impl World {
         }
         let row = &mut self.rows[job];
         row.worker = Some(incarnation);
-        Some(Claim { job, claim_no: row.job.claim_no, right: row.claims })
+        let suspect = row.job.crashes > 0;
+        Some(Claim { job, claim_no: row.job.claim_no, right: row.claims, suspect })
     }
 
     /// `finish.sql` and `hand_back.sql`.
@@ -57,6 +62,11 @@ impl World {
             Settle::HandBack => Event::HandBack(claim.claim_no),
         };
         self.apply(next, claim.job, event, Some(claim));
+    }
+
+    /// `begin.sql`: whether the claim still is.
+    pub(crate) fn begin(&mut self, next: Next, claim: Claim) -> bool {
+        self.apply(next, claim.job, Event::Begin(claim.claim_no), Some(claim))
     }
 
     /// A tick of the database's clock.
@@ -90,7 +100,8 @@ impl World {
     pub(crate) fn held_by(&self, incarnation: usize) -> impl Iterator<Item = Claim> {
         self.rows.iter().enumerate().filter_map(move |(job, row)| {
             let right = row.right.filter(|_| row.worker == Some(incarnation))?;
-            Some(Claim { job, claim_no: row.job.claim_no, right })
+            let suspect = row.job.crashes > 0;
+            Some(Claim { job, claim_no: row.job.claim_no, right, suspect })
         })
     }
 }

@@ -159,14 +159,18 @@ impl Fleet {
             Claimer::Slow(..) => actions.push(Action::Admit(p)),
             Claimer::Asked(_) => {}
         }
-        for (run, Run { settle, claim, by, admitted }) in process.runs.iter().enumerate() {
+        for (run, Run { settle, claim, by, admitted, begun }) in process.runs.iter().enumerate() {
             if settle.is_some() {
                 actions.push(Action::Settle { p, run });
                 actions.extend([Action::Unheard { p, run }, Action::Twice { p, run }]);
                 continue;
             }
-            let answers = self.answers.iter();
-            actions.extend(answers.map(|&answer| Action::Answer { p, run, answer }));
+            if *begun {
+                let answers = self.answers.iter();
+                actions.extend(answers.map(|&answer| Action::Answer { p, run, answer }));
+            } else {
+                actions.push(Action::Begin { p, run });
+            }
             if process.closing {
                 actions.push(Action::Interrupt { p, run });
             }
@@ -175,7 +179,8 @@ impl Fleet {
             if mine && row.job.cancel_requested {
                 actions.push(Action::SeeCancel { p, run });
             }
-            let answers = self.answers.iter().filter(|answer| **answer != Answer::Cancelled);
+            let answers =
+                self.answers.iter().filter(|answer| *begun && **answer != Answer::Cancelled);
             actions.extend(answers.map(|&answer| Action::Doubt { p, run, answer }));
         }
         if matches!(world.leases[process.me], Lease::Alive(SILENCE) | Lease::Lost) {

@@ -19,7 +19,8 @@ pub(crate) const NOT_DUE: Rule = "no job runs before it is due";
 pub(crate) const MOVES: Rule = "the claim number moves with every claim, hand-back and rescue";
 pub(crate) const ATTEMPTS: Rule =
     "a failure costs one attempt, the last one ends the job, nothing else does";
-pub(crate) const CRASHES: Rule = "a crash is counted apart from attempts";
+pub(crate) const CRASHES: Rule =
+    "a crash is counted apart from attempts, and only of what had begun";
 pub(crate) const QUARANTINE: Rule = "the third crash quarantines, and no earlier one";
 pub(crate) const HANDED_BACK: Rule = "an interrupted job spends nothing";
 pub(crate) const CANCELLED: Rule = "a cancelled job does not run again";
@@ -52,7 +53,10 @@ pub(crate) fn accepted(
         (
             LOST_JOB,
             (after.state == Stage::Running)
-                == matches!((event, row.right), (Event::Claim, _) | (Event::Cancel, Some(_))),
+                == matches!(
+                    (event, row.right),
+                    (Event::Claim, _) | (Event::Cancel | Event::Begin(_), Some(_))
+                ),
         ),
         match event {
             Event::Finish(_, Verdict::Retry(_)) => {
@@ -61,9 +65,10 @@ pub(crate) fn accepted(
             }
             Event::Finish(_, Verdict::Dead) => (ATTEMPTS, (attempts, crashes) == (1, 0) && is_dead),
             Event::HandBack(_) => (HANDED_BACK, (attempts, crashes) == (0, 0) && !is_dead),
-            Event::Rescue => (CRASHES, (attempts, crashes) == (0, 1)),
+            Event::Rescue => (CRASHES, (attempts, crashes) == (0, i64::from(row.begun))),
             Event::Promote
             | Event::Claim
+            | Event::Begin(_)
             | Event::Park(_)
             | Event::Cancel
             | Event::Finish(_, Verdict::Done | Verdict::Snooze(_) | Verdict::Cancelled) => {

@@ -51,6 +51,8 @@ pub(crate) struct Row {
     pub(crate) claims: u8,
     /// Which of these claims may write; none while it waits and when it has ended.
     pub(crate) right: Option<u8>,
+    /// Whether the handler of that claim may have begun, in truth.
+    pub(crate) begun: bool,
 }
 
 impl Row {
@@ -123,6 +125,8 @@ pub(crate) struct Claim {
     pub(crate) claim_no: u64,
     /// Which of the job's claims it is, in truth.
     pub(crate) right: u8,
+    /// The job crashed before: the run is to begin only when the ledger knows.
+    pub(crate) suspect: bool,
 }
 
 /// One run of a job in a process.
@@ -133,6 +137,8 @@ pub(crate) struct Run {
     pub(crate) by: usize,
     /// The lease knows of it; without that it is handed back as soon as it comes.
     pub(crate) admitted: bool,
+    /// Its handler runs.
+    pub(crate) begun: bool,
     /// `None` while the handler works.
     pub(crate) settle: Option<Settle>,
 }

@@ -111,6 +111,13 @@ impl Fleet {
                 world.processes[p].end();
             }
             Action::Admit(p) => world.processes[p].admit(),
+            Action::Begin { p, run } => {
+                let claim = world.processes[p].runs[run].claim;
+                let begun = world.begin(self.next, claim);
+                let run = &mut world.processes[p].runs[run];
+                run.begun = begun;
+                run.settle = (!begun).then_some(Settle::HandBack);
+            }
             Action::Answer { p, run, answer } => {
                 world.processes[p].runs[run].settle = Some(Settle::Finish(answer));
             }
@@ -205,7 +212,7 @@ impl Process {
         let too_late = std::mem::take(&mut self.disowned);
         let admitted = by == self.me && !self.closing && !self.expired && !too_late;
         let settle = (!admitted).then_some(Settle::HandBack);
-        self.runs.push(Run { claim, by, admitted, settle });
+        self.runs.push(Run { claim, by, admitted, begun: !claim.suspect, settle });
     }
 
     /// The lease is lost, or may be: every run is given back.

@@ -5,10 +5,11 @@
 
 use chrono::{DateTime, Utc};
 use serde_json::Value;
+use std::collections::HashMap;
 use std::time::Duration;
 use uuid::Uuid;
 
-use crate::{Result, Store};
+use crate::{Claim, Conn, Error, Result, Store};
 use jobs::{JobId, OrganizationId, Queue, WorkerId};
 
 /// A job as its worker sees it.
@@ -63,6 +64,8 @@ pub struct Claims {
     pub parked: usize,
     /// Due jobs made ready: another claim may take them.
     pub promoted: usize,
+    /// The first of them in each lane.
+    pub promoted_from: HashMap<Uuid, Floor>,
     /// The latest `run_at` among the due jobs met.
     pub due_until: Option<DateTime<Utc>>,
 }
@@ -77,7 +80,15 @@ impl Claims {
         self.jobs.extend(more.jobs);
         self.parked += more.parked;
         self.promoted += more.promoted;
+        for (lane, first) in more.promoted_from {
+            self.promoted_first(lane, first);
+        }
         self.due_until = self.due_until.max(more.due_until);
+    }
+
+    fn promoted_first(&mut self, lane: Uuid, first: Floor) {
+        let known = self.promoted_from.entry(lane).or_insert(first);
+        *known = first.min(*known);
     }
 }
 
@@ -90,6 +101,22 @@ pub struct Floor {
     pub run_at: DateTime<Utc>,
     /// Its id.
     pub job_id: JobId,
+}
+
+/// Says that the handler of a job which crashed before begins now: dying before costs it no crash.
+///
+/// # Errors
+/// [`Error::ClaimLost`]; [`Error::Unavailable`].
+pub async fn begin(store: &Store, claim: Claim) -> Result<()> {
+    let done = sqlx::query!(
+        "update jobs set started_at = now()
+         where id = $1 and claim_no = $2 and (state = 'running') is not false",
+        claim.job_id.0,
+        claim.claim_no
+    )
+    .execute(store.pool()?)
+    .await?;
+    if done.rows_affected() == 0 { Err(Error::ClaimLost(claim.job_id)) } else { Ok(()) }
 }
 
 /// How much to claim, and where to look.
@@ -109,7 +136,7 @@ pub struct Window {
     pub cursor: Uuid,
 }
 
-/// At most so many due jobs are met by one claim.
+/// So many due jobs are met by one claim, or as many as it may claim.
 const DUE: i32 = 500;
 
 /// How long until the next job of the queue is due; `None` when nothing is scheduled. Leaves out
@@ -118,7 +145,7 @@ const DUE: i32 = 500;
 /// # Errors
 /// [`crate::Error::Unavailable`].
 pub async fn next_due(
-    store: &Store,
+    conn: &mut Conn,
     queue: Queue,
     since: Option<DateTime<Utc>>,
 ) -> Result<Option<Duration>> {
@@ -129,7 +156,7 @@ pub async fn next_due(
         queue.as_str(),
         since
     )
-    .fetch_optional(store.pool()?)
+    .fetch_optional(conn)
     .await?;
     Ok(seconds.map(|s| Duration::try_from_secs_f64(s.max(0.0)).unwrap_or(Duration::MAX)))
 }
@@ -141,13 +168,13 @@ pub async fn next_due(
 /// [`crate::Error::Unavailable`]: a claim whose answer is lost stays with the worker until
 /// [`super::held_by`] shows it and it is handed back.
 pub async fn claim(
-    store: &Store,
+    conn: &mut Conn,
     queue: Queue,
     worker: WorkerId,
     window: &mut Window,
 ) -> Result<Claims> {
     let began_at = window.cursor;
-    let mut claims = claim_from(store, queue, worker, window).await?;
+    let mut claims = claim_from(conn, queue, worker, window).await?;
     let wanted = usize::try_from(window.jobs).unwrap_or_default();
     // The lanes before the cursor come next, also when there was none behind it.
     if claims.jobs.len() < wanted && !began_at.is_nil() {
@@ -159,7 +186,7 @@ pub async fn claim(
         }
         let rest = i32::try_from(wanted - claims.jobs.len()).unwrap_or_default();
         let mut start = Window { jobs: rest, cursor: Uuid::nil(), ..window.clone() };
-        match claim_from(store, queue, worker, &mut start).await {
+        match claim_from(conn, queue, worker, &mut start).await {
             Ok(more) => claims.add(more),
             // What was claimed is the worker's all the same.
             Err(_) if !claims.jobs.is_empty() => {}
@@ -176,7 +203,7 @@ pub async fn claim(
 
 /// One statement is one transaction: a claim costs one round trip.
 async fn claim_from(
-    store: &Store,
+    conn: &mut Conn,
     queue: Queue,
     worker: WorkerId,
     window: &mut Window,
@@ -203,7 +230,7 @@ async fn claim_from(
         window.due_since,
         DUE
     )
-    .fetch_all(store.pool()?)
+    .fetch_all(conn)
     .await?;
     let mut claims = Claims::default();
     let mut last_lane = None;
@@ -213,7 +240,9 @@ async fn claim_from(
         }
         match (row.state.as_str(), row.args) {
             ("running", Some(args)) => {
-                last_lane = last_lane.max(Some(row.lane));
+                if !row.was_due {
+                    last_lane = last_lane.max(Some(row.lane));
+                }
                 claims.jobs.push(ClaimedJob {
                     id: JobId(row.id),
                     claim_no: row.claim_no,
@@ -236,9 +265,16 @@ async fn claim_from(
                     waited_for: row.waited_for,
                 });
             }
-            ("ready", _) => claims.promoted += 1,
+            ("ready", _) => {
+                let first =
+                    Floor { priority: row.priority, run_at: row.run_at, job_id: JobId(row.id) };
+                claims.promoted_first(row.lane, first);
+                claims.promoted += 1;
+            }
             _ => {
-                last_lane = last_lane.max(Some(row.lane));
+                if !row.was_due {
+                    last_lane = last_lane.max(Some(row.lane));
+                }
                 claims.parked += 1;
             }
         }

@@ -3,7 +3,7 @@
 --   $1 queue          $2 worker          $3 first lane to look at          $4 at most so many claims
 --   $5 at most so many running of one lane, $6 lanes that have some running already, $7 how many
 --   $8 … $11 lanes with a floor: only what comes behind this priority, run_at and id
---   $12 only what became due since then  $13 at most so many due jobs
+--   $12 only what became due since then  $13 so many due jobs, or as many as claims
 --
 -- Walks from lane to lane along the index (never over the jobs of one lane) until it has found
 -- enough lanes with room, and shares the window among them. In a lane with a floor it looks behind
@@ -71,15 +71,16 @@ due as materialized (
     where queue = $1 and state = 'scheduled' and run_at <= now() and run_at >= coalesce($12::timestamptz, '-infinity')
       and exists (select from lanes)
     order by run_at
-    limit $13::int
+    limit greatest($4::int, $13::int)
     for update skip locked
 ),
--- One of each lane, then another of each.
+-- One of each lane, then another of each. Only a walk that began at the first lane knows that nothing
+-- ready may run.
 in_turn as (
     select d.id, d.limit_keys, d.run_at, d.lane,
            row_number() over (partition by d.lane order by d.priority, d.run_at, d.id) as turn
     from due d
-    where not exists (select from lanes where steps > 0)
+    where $3 = '00000000-0000-0000-0000-000000000000' and not exists (select from lanes where room > 0)
       and not exists (select from paused p where p.lane = d.lane)
 ),
 at_once as materialized (
@@ -89,18 +90,21 @@ at_once as materialized (
     order by t.turn, t.run_at
     limit $4::int
 ),
-judged as (
-    select p.id, p.was_due, closed.key, closed.until, closed.reason
-    from (select *, false as was_due from picked union all select *, true from at_once) p
-    left join lateral (
-        select c.key, c.until, c.reason from closed_keys c
-        where p.limit_keys <> '{}' and c.key = any (p.limit_keys) and c.until > now()
-        order by c.until desc limit 1
-    ) closed on true
+met as (
+    select *, false as was_due from picked union all select *, true from at_once
 ),
 verdicts as (
-    select id, case when key is null then 'running' else 'scheduled' end as state, key, until, reason, was_due
-    from judged
+    select id, 'running' as state, null as key, null::timestamptz as until, null as reason, was_due
+    from met where limit_keys = '{}'
+    union all
+    select m.id, case when closed.key is null then 'running' else 'scheduled' end,
+           closed.key, closed.until, closed.reason, m.was_due
+    from met m left join lateral (
+        select c.key, c.until, c.reason from closed_keys c
+        where c.key = any (m.limit_keys) and c.until > now()
+        order by c.until desc limit 1
+    ) closed on true
+    where m.limit_keys <> '{}'
     union all
     select id, 'ready', null, null, null, true from due where id not in (select id from at_once)
 )
@@ -108,7 +112,8 @@ update jobs set
     state       = v.state,
     claim_no    = claim_no + case when v.state = 'running' then 1 else 0 end,
     worker      = case when v.state = 'running' then $2::uuid end,
-    started_at  = case when v.state = 'running' then now() else started_at end,
+    -- What crashed before begins later, when nothing else runs beside it.
+    started_at  = case when v.state <> 'running' then started_at when crashes = 0 then now() end,
     wait_reason = case when v.key is not null then jsonb_build_object(
                       -- What has no end was closed by a person.
                       'code', case when v.until > now() + interval '1000 years' then 'paused' else 'rate_limited' end,

@@ -4,6 +4,7 @@
 
 use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
+use std::borrow::Borrow;
 use std::time::Duration;
 use uuid::Uuid;
 
@@ -41,20 +42,23 @@ pub struct Ended {
 ///
 /// # Errors
 /// [`crate::Error::Unavailable`]: then it may be repeated, since a repeated end changes nothing.
-pub async fn finish(conn: &mut Conn, runs: &[(Claim, Finish)]) -> Result<Vec<Ended>> {
+pub async fn finish<F>(conn: &mut Conn, runs: &[(Claim, F)]) -> Result<Vec<Ended>>
+where
+    F: Borrow<Finish>,
+{
     let mut ids = Vec::with_capacity(runs.len());
     let mut claims = Vec::with_capacity(runs.len());
-    let mut verdicts: Vec<String> = Vec::with_capacity(runs.len());
+    let mut verdicts: Vec<&str> = Vec::with_capacity(runs.len());
     let mut untils: Vec<Option<DateTime<Utc>>> = Vec::with_capacity(runs.len());
     let mut pauses: Vec<Option<f64>> = Vec::with_capacity(runs.len());
     let mut errors: Vec<Option<Value>> = Vec::with_capacity(runs.len());
-    let mut results: Vec<Option<Value>> = Vec::with_capacity(runs.len());
+    let mut results: Vec<Option<&Value>> = Vec::with_capacity(runs.len());
     let mut waits: Vec<Option<Value>> = Vec::with_capacity(runs.len());
     for (claim, finish) in runs {
         ids.push(claim.job_id.0);
         claims.push(claim.claim_no);
-        let (verdict, until, pause, error, result, wait) = match finish {
-            Finish::Done(result) => ("done", None, None, None, Some(result.clone()), None),
+        let (verdict, until, pause, error, result, wait) = match finish.borrow() {
+            Finish::Done(result) => ("done", None, None, None, Some(result), None),
             Finish::Retry(problem, pause) => {
                 let wait = Wait {
                     code: "retry".into(),
@@ -72,7 +76,7 @@ pub async fn finish(conn: &mut Conn, runs: &[(Claim, Finish)]) -> Result<Vec<End
             Finish::Dead(problem) => ("dead", None, None, Some(problem), None, None),
             Finish::Cancelled(problem) => ("cancelled", None, None, Some(problem), None, None),
         };
-        verdicts.push(verdict.to_owned());
+        verdicts.push(verdict);
         untils.push(until);
         pauses.push(pause);
         errors.push(error.map(|problem| json!(problem)));
@@ -83,11 +87,11 @@ pub async fn finish(conn: &mut Conn, runs: &[(Claim, Finish)]) -> Result<Vec<End
         "src/ledger/finish.sql",
         &ids,
         &claims,
-        &verdicts,
+        &verdicts as &[&str],
         &untils as &[Option<DateTime<Utc>>],
         &pauses as &[Option<f64>],
         &errors as &[Option<Value>],
-        &results as &[Option<Value>],
+        &results as &[Option<&Value>],
         &waits as &[Option<Value>]
     )
     .fetch_all(conn)

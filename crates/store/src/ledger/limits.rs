@@ -5,9 +5,10 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::Serialize;
+use sqlx::Connection;
 use std::collections::{BTreeSet, HashMap};
 
-use crate::{Claim, Conn, Result, Store};
+use crate::{Claim, Conn, Result};
 use jobs::{Limit, Queue, Rate, Usage, Wait, limit_patterns};
 
 /// A limit as operators see it.
@@ -100,15 +101,15 @@ pub enum Told {
 ///
 /// # Errors
 /// [`crate::Error::Unavailable`]: then none may.
-pub async fn admit(store: &Store, jobs: &[Asking]) -> Result<Vec<Told>> {
+pub async fn admit(conn: &mut Conn, jobs: &[Asking]) -> Result<Vec<Told>> {
     let keys: BTreeSet<&str> = jobs.iter().flat_map(|job| &job.keys).map(String::as_str).collect();
-    let rules = rules(store, &keys).await?;
+    let rules = rules(&mut *conn, &keys).await?;
     if rules.is_empty() {
         return Ok(jobs.iter().map(|_| Told::Run(Vec::new())).collect());
     }
     let limited: Vec<String> =
         keys.into_iter().filter(|key| rules.contains_key(*key)).map(str::to_owned).collect();
-    let mut tx = store.begin().await?;
+    let mut tx = conn.begin().await?;
     let (now, mut usage) = usage(&mut tx, &limited).await?;
     let told: Vec<Told> = jobs.iter().map(|job| tell(job, &rules, &mut usage, now)).collect();
     write(&mut tx, jobs, &told, &usage).await?;
@@ -151,13 +152,13 @@ fn tell(
 }
 
 /// The limit of each key that has one: the closest pattern's.
-async fn rules(store: &Store, keys: &BTreeSet<&str>) -> Result<HashMap<String, Limit>> {
+async fn rules(conn: &mut Conn, keys: &BTreeSet<&str>) -> Result<HashMap<String, Limit>> {
     let patterns: Vec<String> = keys.iter().flat_map(|key| limit_patterns(key)).collect();
     let rows = sqlx::query!(
         "select pattern, concurrency, starts, per_secs from limits where pattern = any($1)",
         &patterns
     )
-    .fetch_all(store.pool()?)
+    .fetch_all(conn)
     .await?;
     let count = |n: i32| u32::try_from(n).unwrap_or_default();
     let set: HashMap<String, Limit> = rows
@@ -264,7 +265,7 @@ async fn write(
 ///
 /// # Errors
 /// [`crate::Error::Unavailable`]: then they look by themselves, later.
-pub async fn next_in_line(store: &Store, ended: &HashMap<String, i64>) -> Result<Vec<Queue>> {
+pub async fn next_in_line(conn: &mut Conn, ended: &HashMap<String, i64>) -> Result<Vec<Queue>> {
     let (keys, counts): (Vec<String>, Vec<i64>) =
         ended.iter().map(|(key, n)| (key.clone(), *n)).unzip();
     let queues: Vec<String> = sqlx::query_scalar!(
@@ -280,7 +281,7 @@ pub async fn next_in_line(store: &Store, ended: &HashMap<String, i64>) -> Result
         &keys,
         &counts
     )
-    .fetch_all(store.pool()?)
+    .fetch_all(conn)
     .await?;
     Ok(queues.iter().filter_map(|queue| queue.parse().ok()).collect())
 }

@@ -21,7 +21,7 @@ mod walk;
 mod workers;
 
 pub use cancel::{Cancelled, cancel, cancel_requests};
-pub use claim::{ClaimedJob, Claims, Floor, Window, claim, next_due};
+pub use claim::{ClaimedJob, Claims, Floor, Window, begin, claim, next_due};
 pub use enqueue::{Enqueued, Fresh, enqueue, enqueue_shown};
 pub use figures::{Head, Held, KeyClass, QueueFigures, Standing, heads, held, queues, standing};
 pub use finish::{Ended, Finish, finish, hand_back, progress};

@@ -43,7 +43,7 @@ async fn one_organization_gets_no_more_slots_than_its_share() {
         .unwrap();
     let lane = Uuid::from_u128(3);
     let mut window = Window { running: vec![(lane, 2)], per_lane: 3, ..window(500) };
-    claim(&fixture.scratch.store, Queue::Publish, fixture.worker, &mut window).await.unwrap();
+    claim(&mut *fixture.conn().await, Queue::Publish, fixture.worker, &mut window).await.unwrap();
     let lanes: Vec<(Uuid, i64)> = sqlx::query_as(
         "select lane, count(*) from jobs where state = 'running' group by lane order by lane",
     )
@@ -72,7 +72,8 @@ async fn a_lane_that_may_run_nothing_more_is_in_nobodys_way() {
     drop(conn);
     // One slot, and the first lane is paused.
     let mut window = window(1);
-    let claims = claim(&fixture.scratch.store, Queue::Publish, fixture.worker, &mut window).await;
+    let claims =
+        claim(&mut *fixture.conn().await, Queue::Publish, fixture.worker, &mut window).await;
     let lane = claims.unwrap().jobs[0].organization_id;
     assert_ne!(lane, Some(paused));
     fixture.scratch.drop().await;
@@ -83,7 +84,8 @@ async fn a_lost_worker_claims_nothing() {
     let fixture = Fixture::new().await;
     sqlx::query("update workers set lost_at = now()").execute(&fixture.scratch.pool).await.unwrap();
     let mut window = window(10);
-    let claims = claim(&fixture.scratch.store, Queue::Publish, fixture.worker, &mut window).await;
+    let claims =
+        claim(&mut *fixture.conn().await, Queue::Publish, fixture.worker, &mut window).await;
     assert!(claims.unwrap().jobs.is_empty());
     fixture.scratch.drop().await;
 }
@@ -111,7 +113,8 @@ async fn a_job_whose_parking_crossed_its_keys_opening_is_let_go() {
 async fn a_claim_behind_the_last_lane_begins_again_at_the_first() {
     let fixture = Fixture::new().await;
     let mut window = Window { cursor: Uuid::max(), ..window(1) };
-    let claimed = claim(&fixture.scratch.store, Queue::Publish, fixture.worker, &mut window).await;
+    let claimed =
+        claim(&mut *fixture.conn().await, Queue::Publish, fixture.worker, &mut window).await;
     assert_eq!(claimed.unwrap().jobs.len(), 1);
     fixture.scratch.drop().await;
 }
@@ -120,7 +123,9 @@ async fn a_claim_behind_the_last_lane_begins_again_at_the_first() {
 async fn promoting_makes_just_the_due_jobs_ready() {
     let fixture = Fixture::new().await;
     // A claim without room makes due jobs ready and does nothing else.
-    claim(&fixture.scratch.store, Queue::Publish, fixture.worker, &mut window(0)).await.unwrap();
+    claim(&mut *fixture.conn().await, Queue::Publish, fixture.worker, &mut window(0))
+        .await
+        .unwrap();
     fixture.expect(|_| Some(Event::Promote)).await;
 }
 
@@ -134,7 +139,7 @@ async fn due_jobs_are_claimed_at_once_where_nothing_is_ready_and_lanes_take_turn
     .await
     .unwrap();
     let taken =
-        claim(&fixture.scratch.store, Queue::Publish, fixture.worker, &mut window(14)).await;
+        claim(&mut *fixture.conn().await, Queue::Publish, fixture.worker, &mut window(14)).await;
     let taken = taken.unwrap();
     assert_eq!((taken.jobs.len(), taken.promoted), (14, JOBS - 14));
     for lane in 0..7 {
@@ -161,7 +166,8 @@ async fn a_lane_with_a_floor_is_looked_at_behind_it() {
     let mut window = Window { floors: vec![(lane, floor)], ..window(JOBS as i32) };
     let mut taken = 0;
     for _ in 0..JOBS {
-        let jobs = claim(&fixture.scratch.store, Queue::Publish, fixture.worker, &mut window).await;
+        let jobs =
+            claim(&mut *fixture.conn().await, Queue::Publish, fixture.worker, &mut window).await;
         let jobs = jobs.unwrap().jobs;
         assert!(jobs.iter().all(|job| before.iter().all(|row| row.id != job.id.0)));
         taken += jobs.len();
@@ -182,7 +188,7 @@ async fn claiming_takes_what_is_ready_and_moves_what_is_closed_out_of_the_way() 
     for _ in 0..JOBS {
         let worker = fixture.worker;
         let jobs =
-            claim(&fixture.scratch.store, Queue::Publish, worker, &mut window).await.unwrap();
+            claim(&mut *fixture.conn().await, Queue::Publish, worker, &mut window).await.unwrap();
         taken += jobs.jobs.len();
     }
     let now = fixture.now;

@@ -1,6 +1,7 @@
 -- Declares silent workers lost and frees the jobs of workers that are gone.
 -- $1 seconds of silence, $2 at most so many jobs, $3 the crash that quarantines.
 --
+-- A job whose run had not begun is freed and not blamed.
 -- Looks at workers that are gone alone: what the living hold, or held, costs it nothing.
 with lost as (
     update workers set lost_at = now()
@@ -13,10 +14,12 @@ gone_workers as (
     select id from lost
 ),
 held as materialized (
-    select job.id, job.crashes + 1 as crashes, job.worker,
-           case when job.cancel_requested then 'cancelled' when job.crashes + 1 >= $3 then 'dead' end as outcome
+    select job.id, job.crashes, job.worker, job.begun,
+           case when job.cancel_requested then 'cancelled' when job.begun and job.crashes >= $3 then 'dead' end as outcome
     from gone_workers w cross join lateral (
-        select j.id, j.crashes, j.worker, j.cancel_requested from jobs j where j.worker = w.id
+        select j.id, j.worker, j.cancel_requested, j.started_at is not null as begun,
+               j.crashes + (j.started_at is not null)::int as crashes
+        from jobs j where j.worker = w.id
         limit $2 for update skip locked
     ) job
     limit $2
@@ -39,8 +42,8 @@ kept as (
 freed as (
     update jobs set
         state = 'ready', worker = null, claim_no = claim_no + 1, crashes = h.crashes, permits = '{}',
-        errors = errors || jsonb_build_array(jsonb_build_object('code', 'crashed', 'at', now(),
-            'attempt', attempt + 1, 'message', 'worker ' || h.worker || ' went silent; the job runs again'))
+        errors = case when h.begun then errors || jsonb_build_array(jsonb_build_object('code', 'crashed', 'at', now(),
+            'attempt', attempt + 1, 'message', 'worker ' || h.worker || ' went silent; the job runs again')) else errors end
     from held h where jobs.id = h.id and h.outcome is null
 )
 select h.id, h.outcome, h.worker, j.queue, j.kind, j.organization_id, j.notify_end

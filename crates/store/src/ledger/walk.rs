@@ -46,6 +46,8 @@ async fn the_ledger_goes_where_the_protocol_goes() {
         "handed back",
         "handed back under a lost claim",
         "rescued",
+        "rescued before it began",
+        "began late",
         "quarantined",
         "cancelled",
         "asked to cancel",

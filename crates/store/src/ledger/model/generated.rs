@@ -8,6 +8,7 @@ use serde_json::json;
 use std::collections::HashMap;
 use uuid::Uuid;
 
+use crate::Single;
 use crate::ledger::register;
 use crate::testing::Scratch;
 use jobs::WorkerId;
@@ -44,6 +45,8 @@ fn any_job(now: DateTime<Utc>) -> impl Strategy<Value = Job> {
             claim_no,
             // A job that waits is cancelled at once; only a running one can have been asked.
             cancel_requested: cancel && state == State::Running,
+            // Some of those that crashed before still wait to be alone.
+            begun: state == State::Running && (crashes == 0 || claim_no.is_multiple_of(2)),
         })
 }
 
@@ -55,6 +58,11 @@ pub(super) struct Fixture {
 }
 
 impl Fixture {
+    /// A connection on which each statement is a transaction of its own.
+    pub(super) async fn conn(&self) -> Single {
+        self.scratch.store.single().await.unwrap()
+    }
+
     /// Generated jobs, inserted as they are, held by one live worker where they run.
     pub(super) async fn new() -> Fixture {
         let scratch = Scratch::new().await;
@@ -97,6 +105,7 @@ impl Fixture {
             assert_eq!(found.attempt, expected.attempt, "{row:?}");
             assert_eq!(found.crashes, expected.crashes, "{row:?}");
             assert_eq!(found.claim_no, expected.claim_no, "{row:?}");
+            assert_eq!(found.begun, expected.begun, "{row:?}");
             let late = found.run_at - expected.run_at;
             // The database reads its own clock a little later than the test did, and adds jitter.
             assert!((0..10_000).contains(&late.num_milliseconds()), "{late} late: {row:?}");
@@ -115,8 +124,8 @@ async fn insert(scratch: &Scratch, row: &Row, worker: WorkerId) {
     let held_by = (row.job.state == State::Running).then_some(worker.0);
     sqlx::query(
         "insert into jobs (id, organization_id, origin, queue, kind, args, state, run_at, attempt, max_attempts,
-                           crashes, claim_no, worker, cancel_requested, limit_keys)
-         values ($1, $2, 'api', 'publish', 'post.publish', '{}', $3, $4, $5, $6, $7, $8, $9, $10, array[$11])",
+                           crashes, claim_no, worker, cancel_requested, limit_keys, started_at)
+         values ($1, $2, 'api', 'publish', 'post.publish', '{}', $3, $4, $5, $6, $7, $8, $9, $10, array[$11], $12)",
     )
     .bind(row.id)
     .bind(Uuid::from_u128(row.id.as_u128() % 7))
@@ -129,42 +138,57 @@ async fn insert(scratch: &Scratch, row: &Row, worker: WorkerId) {
     .bind(held_by)
     .bind(row.job.cancel_requested)
     .bind(row.key)
+    .bind(row.job.begun.then_some(row.job.run_at))
     .execute(&scratch.pool)
     .await
     .unwrap();
 }
 
-type Found = (Uuid, String, DateTime<Utc>, i32, i32, i32, i64, bool);
+type Found = (Uuid, String, DateTime<Utc>, i32, i32, i32, i64, bool, bool);
 
 async fn read(scratch: &Scratch) -> HashMap<Uuid, Job> {
     let rows: Vec<Found> = sqlx::query_as(
-        "select id, state, run_at, attempt, max_attempts, crashes, claim_no, cancel_requested from jobs
-         union all select id, outcome, run_at, attempt, max_attempts, crashes, claim_no, false from job_history",
+        "select id, state, run_at, attempt, max_attempts, crashes, claim_no, cancel_requested,
+                state = 'running' and started_at is not null from jobs
+         union all select id, outcome, run_at, attempt, max_attempts, crashes, claim_no, false, false from job_history",
     )
     .fetch_all(&scratch.pool)
     .await
     .unwrap();
     rows.into_iter()
-        .map(|(id, state, run_at, attempt, max_attempts, crashes, claim_no, cancel_requested)| {
-            let state = match state.as_str() {
-                "scheduled" => State::Scheduled,
-                "ready" => State::Ready,
-                "running" => State::Running,
-                "done" => State::Ended(Outcome::Done),
-                "dead" => State::Ended(Outcome::Dead),
-                "cancelled" => State::Ended(Outcome::Cancelled),
-                other => panic!("unknown state {other}"),
-            };
-            let job = Job {
+        .map(
+            |(
+                id,
                 state,
                 run_at,
-                attempt: u32::try_from(attempt).unwrap(),
-                max_attempts: u32::try_from(max_attempts).unwrap(),
-                crashes: u32::try_from(crashes).unwrap(),
-                claim_no: u64::try_from(claim_no).unwrap(),
+                attempt,
+                max_attempts,
+                crashes,
+                claim_no,
                 cancel_requested,
-            };
-            (id, job)
-        })
+                begun,
+            )| {
+                let state = match state.as_str() {
+                    "scheduled" => State::Scheduled,
+                    "ready" => State::Ready,
+                    "running" => State::Running,
+                    "done" => State::Ended(Outcome::Done),
+                    "dead" => State::Ended(Outcome::Dead),
+                    "cancelled" => State::Ended(Outcome::Cancelled),
+                    other => panic!("unknown state {other}"),
+                };
+                let job = Job {
+                    state,
+                    run_at,
+                    attempt: u32::try_from(attempt).unwrap(),
+                    max_attempts: u32::try_from(max_attempts).unwrap(),
+                    crashes: u32::try_from(crashes).unwrap(),
+                    claim_no: u64::try_from(claim_no).unwrap(),
+                    cancel_requested,
+                    begun,
+                };
+                (id, job)
+            },
+        )
         .collect()
 }

@@ -37,6 +37,7 @@ pub(super) enum Act {
     Finish { runs: Vec<(Pick, Under, End)> },
     HandBack { runs: Vec<(Pick, Under)> },
     Progress { pick: Pick, under: Under },
+    Begin { pick: Pick, under: Under },
     Cancel { pick: Pick, by_another: bool },
     Silent { worker: usize },
     Stop { worker: usize },
@@ -93,6 +94,7 @@ impl Act {
             6 => prop::collection::vec((pick(), under(), end()), 1..4).prop_map(|runs| Act::Finish { runs }),
             2 => prop::collection::vec((pick(), under()), 1..4).prop_map(|runs| Act::HandBack { runs }),
             2 => (pick(), under()).prop_map(|(pick, under)| Act::Progress { pick, under }),
+            6 => (pick(), under()).prop_map(|(pick, under)| Act::Begin { pick, under }),
             3 => (pick(), flag(), flag()).prop_map(|(pick, running, by_another)|
                     Act::Cancel { pick: Pick { running, ..pick }, by_another }),
             1 => n().prop_map(|worker| Act::Silent { worker }),

@@ -85,9 +85,10 @@ impl World {
                 continue;
             }
             let was = known.job.state;
+            let is_promoted = was == State::Scheduled && row.state == "ready";
             let is_parked =
                 row.state == "scheduled" && (was == State::Ready || row.run_at != known.job.run_at);
-            if !is_parked && !(was == State::Scheduled && row.state == "ready") {
+            if !is_parked && !is_promoted {
                 continue;
             }
             let opening = self.opening(known, now);

@@ -18,6 +18,7 @@ pub(super) struct Found {
     crashes: i32,
     claim_no: i64,
     cancel_requested: bool,
+    begun: bool,
     worker: Option<Uuid>,
     pub(super) parked_by: Option<String>,
     progress: Option<Value>,
@@ -38,10 +39,10 @@ impl World {
     pub(super) async fn rows(&mut self) -> HashMap<Uuid, Found> {
         let rows: Vec<Found> = sqlx::query_as(
             "select id, state, run_at, attempt, max_attempts, crashes, claim_no, cancel_requested,
-                    worker, parked_by, progress, permits from jobs
+                    state = 'running' and started_at is not null as begun, worker, parked_by, progress, permits from jobs
              union all
              select id, outcome, run_at, attempt, max_attempts, crashes, claim_no, false,
-                    worker, null, null, '{}' from job_history",
+                    false, worker, null, null, '{}' from job_history",
         )
         .fetch_all(&mut *self.conn)
         .await
@@ -73,6 +74,7 @@ impl World {
                 continue;
             }
             assert_eq!(row.cancel_requested, known.job.cancel_requested, "cancel, {at}");
+            assert_eq!(row.begun, known.job.begun, "begun, {at}");
             assert_eq!(row.worker, known.holder.map(|worker| worker.0), "worker, {at}");
             assert_eq!(row.progress, known.progress, "progress, {at}");
             assert_eq!(row.permits, known.permits, "permits, {at}");

@@ -108,7 +108,7 @@ impl World {
 
     /// Another takes the place of a worker that nobody will hear of.
     async fn replace(&mut self, id: WorkerId, health: Health) {
-        let was_gone = self.workers.iter().any(|worker| *worker == (id, Health::Gone));
+        let was_gone = self.workers.contains(&(id, Health::Gone));
         for worker in
             self.workers.iter_mut().filter(|(other, is)| *other == id && *is != Health::Gone)
         {
@@ -187,6 +187,7 @@ impl World {
             }
             Act::HandBack { runs } => self.hand_back(runs).await,
             Act::Progress { pick, under } => self.progress(pick, under).await,
+            Act::Begin { pick, under } => self.begin(pick, under).await,
             Act::Cancel { pick, by_another } => self.cancel(pick, by_another).await,
             Act::Silent { worker } => {
                 let (id, health) = self.worker(worker);
@@ -240,6 +241,7 @@ impl World {
                 crashes: 0,
                 claim_no: 0,
                 cancel_requested: false,
+                begun: false,
             },
             lane: job.organization_id.map_or(0, |id| id.0.as_u128()),
             queue: job.kind.spec().queue,
@@ -355,6 +357,24 @@ impl World {
         }
     }
 
+    async fn begin(&mut self, pick: Pick, under: Under) {
+        let waits = |known: &Known| known.job.state == State::Running && !known.job.begun;
+        let suspects: Vec<Uuid> =
+            self.jobs.iter().filter(|(_, known)| waits(known)).map(|(id, _)| *id).collect();
+        let suspect = suspects.get(pick.n % suspects.len().max(1)).copied();
+        let Some(id) = suspect.or_else(|| self.pick(pick)) else { return };
+        let now = self.now().await;
+        let claim = self.claim_of(id, under);
+        let had_begun = self.jobs[&id].job.begun;
+        let event = Event::Begin(claim.claim_no.cast_unsigned());
+        let holds = claim.claim_no >= 0 && self.step(id, event, now);
+        match ledger::begin(&self.scratch.store, claim).await {
+            Ok(()) if holds => self.see("began late", usize::from(!had_begun)),
+            Err(Error::ClaimLost(job)) if !holds && job.0 == id => {}
+            other => panic!("{other:?}, {}", self.at),
+        }
+    }
+
     async fn cancel(&mut self, pick: Pick, by_another: bool) {
         let Some(id) = self.pick(pick) else { return };
         let now = self.now().await;
@@ -399,6 +419,9 @@ impl World {
         for rescued in told {
             let id = rescued.job_id.0;
             assert!(orphans.contains(&id), "its worker lives, {}", self.at);
+            if !self.jobs[&id].job.begun {
+                self.see("rescued before it began", 1);
+            }
             assert!(self.step(id, Event::Rescue, now), "{}", self.at);
             assert_eq!(rescued.outcome, ended(self.jobs[&id].job.state), "{}", self.at);
             self.see("rescued", 1);
