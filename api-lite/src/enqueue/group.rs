@@ -70,30 +70,36 @@ async fn commit_groups(database: Database, waiting: Arc<Mutex<mpsc::UnboundedRec
         if waiting.lock().await.recv_many(&mut group, GROUP).await == 0 {
             return;
         }
-        // Whoever hung up meanwhile wants nothing any more.
-        group.retain(|one| !one.answer.is_closed());
-        // One order for all groups, so that two of them that claim the same keys do not lock each
-        // other out.
-        group.sort_by_key(|one| one.organization);
-        let Some(first) = group.first() else { continue };
-        let alone = group.len() == 1;
-        let committing = commit(&database, first.organization, &group, alone);
-        match tokio::time::timeout(ANSWER, committing).await {
-            Ok(Ok(outcomes)) => {
-                for (one, outcome) in group.into_iter().zip(outcomes) {
-                    _ = one.answer.send(Ok((one.entry, outcome)));
-                }
+        // A panic is logged where it happens, and its requests are told that the fault is ours.
+        _ = tokio::spawn(settle(database.clone(), group)).await;
+    }
+}
+
+/// Commits a group, and tells each of its requests what became of it.
+async fn settle(database: Database, mut group: Vec<Waiting>) {
+    // Whoever hung up meanwhile wants nothing any more.
+    group.retain(|one| !one.answer.is_closed());
+    // One order for all groups, so that two of them that claim the same keys do not lock each other
+    // out.
+    group.sort_by_key(|one| one.organization);
+    let Some(first) = group.first() else { return };
+    let alone = group.len() == 1;
+    let committing = commit(&database, first.organization, &group, alone);
+    match tokio::time::timeout(ANSWER, committing).await {
+        Ok(Ok(outcomes)) => {
+            for (one, outcome) in group.into_iter().zip(outcomes) {
+                _ = one.answer.send(Ok((one.entry, outcome)));
             }
-            Ok(Err(Refused::All(problem))) => refuse(group, &problem),
-            Ok(Err(Refused::One(error))) if !alone => {
-                tracing::debug!(error = &error as &dyn std::error::Error, "group.refused");
-                for one in group {
-                    tokio::spawn(commit_alone(database.clone(), one));
-                }
-            }
-            Ok(Err(Refused::One(error))) => refuse(group, &Problem::from(error)),
-            Err(_) => refuse(group, &no_answer()),
         }
+        Ok(Err(Refused::All(problem))) => refuse(group, &problem),
+        Ok(Err(Refused::One(error))) if !alone => {
+            tracing::debug!(error = &error as &dyn std::error::Error, "group.refused");
+            for one in group {
+                tokio::spawn(commit_alone(database.clone(), one));
+            }
+        }
+        Ok(Err(Refused::One(error))) => refuse(group, &Problem::from(error)),
+        Err(_) => refuse(group, &no_answer()),
     }
 }
 

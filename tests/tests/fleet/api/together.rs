@@ -99,3 +99,27 @@ async fn a_request_whose_key_somebody_holds_holds_nobody_up() {
     })
     .await;
 }
+
+#[tokio::test]
+async fn large_batches_wait_for_room_and_none_is_refused() {
+    shared(async |fleet| {
+        let tenant = Tenant::new(fleet).await?;
+        let run_at = chrono::Utc::now() + chrono::TimeDelta::days(1);
+        let asked = (0..5).map(async |n| {
+            // Together far more than there is room for, and each about as much.
+            let (title, text) = (format!("{n:0>300}"), "x".repeat(270));
+            let versions = json!([{ "platform": "TWITTER", "text": text }]);
+            let args = json!({ "title": title, "versions": versions });
+            let job = json!({ "kind": "content.create", "args": args, "runAt": run_at });
+            let answer = tenant.api.post("/v1/jobs", &Value::Array(vec![job; 1000])).await?;
+            ensure!(answer.status == 202, "{answer:?}");
+            let jobs = answer.body.as_array().map(Vec::as_slice).unwrap_or_default();
+            ensure!(jobs.len() == 1000, "{} jobs", jobs.len());
+            ensure!(jobs.iter().all(|job| job["args"]["title"] == title.as_str()));
+            ensure!(jobs.iter().all(|job| job["waiting"]["code"] == "due"));
+            anyhow::Ok(())
+        });
+        try_join_all(asked).await.map(drop)
+    })
+    .await;
+}
