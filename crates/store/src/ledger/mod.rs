@@ -1,6 +1,6 @@
 //! The ledger: live jobs, their history, and the workers that hold them.
 //!
-//! Each statement is a fast form of [`jobs::protocol::next`]; `model.rs` compares them.
+//! Each statement is a fast form of [`jobs::protocol::next`]; `model.rs` and `walk.rs` compare them.
 //!
 //! **Invariant:** whoever changes a claimed job names the claim number under which it works.
 
