@@ -30,6 +30,6 @@ pub use pause::{
     Paused, close_key, closed, free_parked, pause, pause_account, pauses, reopen_key, resume,
 };
 pub use prune::{make_partitions, prune};
-pub use read::{JobFilter, JobView, QueueDepth, depths, get, get_many, list, oldest_due};
+pub use read::{JobFilter, JobView, get, get_many, list, oldest_due};
 pub use rescue::{Rescued, rescue};
 pub use workers::{WorkerView, held_by, register, renew, stop, workers};

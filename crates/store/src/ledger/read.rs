@@ -115,39 +115,6 @@ pub async fn list(conn: &mut Conn, filter: &JobFilter, page: Page) -> Result<Vec
     .await?)
 }
 
-/// How many jobs of a queue are in a state.
-#[derive(Clone, Debug, Serialize, utoipa::ToSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct QueueDepth {
-    /// The queue.
-    pub queue: String,
-    /// Jobs that wait for their moment, at most 10,000 counted.
-    pub scheduled: i64,
-    /// Jobs that wait for a worker, at most 10,000 counted.
-    pub ready: i64,
-    /// Jobs that run, at most 10,000 counted.
-    pub running: i64,
-}
-
-/// The depth of every queue, counted up to a bound.
-///
-/// # Errors
-/// [`crate::Error::Unavailable`].
-pub async fn depths(conn: &mut Conn) -> Result<Vec<QueueDepth>> {
-    let queues: Vec<String> = Queue::ALL.iter().map(|q| q.as_str().to_owned()).collect();
-    Ok(sqlx::query_as!(
-        QueueDepth,
-        r#"select q.queue as "queue!",
-                  (select count(*) from (select from jobs j where j.queue = q.queue and j.state = 'scheduled' limit 10000) n) as "scheduled!",
-                  (select count(*) from (select from jobs j where j.queue = q.queue and j.state = 'ready' limit 10000) n) as "ready!",
-                  (select count(*) from (select from jobs j where j.queue = q.queue and j.state = 'running' limit 10000) n) as "running!"
-           from unnest($1::text[]) as q (queue)"#,
-        &queues
-    )
-    .fetch_all(conn)
-    .await?)
-}
-
 /// For each queue, how long its oldest due and unpaused job has been due, in seconds: the first of
 /// each lane counts, and at most 1,000 lanes are looked at.
 ///

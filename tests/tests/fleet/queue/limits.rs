@@ -41,6 +41,9 @@ async fn one_at_a_time_means_one_in_the_whole_fleet_and_those_who_wait_say_why()
                 limited,
             )
             .await?;
+            // How many stand ahead is counted for one job alone.
+            let id = job["id"].as_str().unwrap_or_default();
+            let job = fleet.operator().get(&format!("/v1/jobs/{id}")).await?.body;
             let why = &job["waiting"];
             ensure!(why["key"] == key.as_str() && why["ahead"] == nth, "{why}");
             ensure!(why["until"].is_string() && job["state"] == "scheduled", "{job}");
