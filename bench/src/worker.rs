@@ -30,7 +30,7 @@ use store::{Login, Store};
 #[group(skip)]
 pub(crate) struct Options {
     /// Queues and slots, as in WORKER_QUEUES.
-    #[arg(long, default_value = "interactive=500")]
+    #[arg(long, default_value = "interactive=2000")]
     pub(crate) queues: String,
     /// Connections to Postgres.
     #[arg(long, default_value_t = 16)]
