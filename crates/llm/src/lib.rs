@@ -8,6 +8,7 @@
 //! | `stream.rs` | an answer as it comes, piece by piece |
 //! | `openai.rs`, `anthropic.rs` | the two ways to speak |
 //! | `image.rs` | images from a prompt |
+//! | `versions.rs` | versions of content for networks: asked for, judged, asked for again |
 //!
 //! Sources: `openai/openapi.trimmed.json` (2.3.0), `anthropic/openapi.trimmed.json`, section 14 of
 //! `PLATFORMS.md` and `tables/errors.json` of the contracts, read 2026-11-22.
@@ -22,6 +23,7 @@ mod image;
 mod model;
 mod openai;
 mod stream;
+pub mod versions;
 
 pub use ask::{Answer, Ask, Schema, Turn, Usage, Who};
 pub use error::Error;

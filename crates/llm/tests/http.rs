@@ -9,10 +9,12 @@ use axum::routing::{get, post};
 use axum::{Json, Router};
 use bytes::Bytes;
 use futures::StreamExt;
-use llm::{Ask, Dialect, Error, ImageAsk, Model, Prices, Schema, Settings, Turn, Who};
-use platforms::ErrorClass;
+use llm::versions::{self, Brief};
+use llm::{Ask, Dialect, Error, ImageAsk, Model, Prices, Schema, Settings, Turn, Usage, Who};
+use platforms::{ErrorClass, Platform};
 use secrecy::SecretString;
 use serde_json::{Value, json};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -166,6 +168,54 @@ async fn a_stream_that_falls_silent_or_breaks_off_is_no_answer() {
     .await;
     let (answer, _) = ask(&server.model(Dialect::OpenAi)).await;
     assert!(matches!(answer, Err(Error::Unreachable(_))), "{answer:?}");
+}
+
+fn chat(content: &str) -> Response {
+    let message = json!({ "role": "assistant", "content": content });
+    let usage = json!({ "prompt_tokens": 10, "completion_tokens": 5, "total_tokens": 15 });
+    let choice = json!({ "message": message, "finish_reason": "stop" });
+    Json(json!({ "model": "m", "choices": [choice], "usage": usage })).into_response()
+}
+
+const BRIEF: Brief<'_> = Brief {
+    about: "tea",
+    tone: None,
+    language: None,
+    brand_notes: None,
+    platforms: &[Platform::Twitter],
+};
+
+#[tokio::test]
+async fn what_cannot_be_kept_is_asked_for_once_more_with_what_was_wrong() {
+    static TURN: AtomicUsize = AtomicUsize::new(0);
+    let server = serve("/v1/chat/completions", |_| {
+        let long = "tea ".repeat(100);
+        let text = if TURN.fetch_add(1, Ordering::Relaxed) == 0 { &long } else { "Tea." };
+        let version = json!({ "text": text, "hashtags": ["tea"], "imagePrompt": "a cup" });
+        chat(&json!({ "TWITTER": version }).to_string())
+    })
+    .await;
+    let written = versions::write(&server.model(Dialect::OpenAi), &BRIEF, |_| ()).await.unwrap();
+    assert_eq!((written.versions[0].text.as_str(), written.asks), ("Tea.", 2));
+    assert_eq!(written.usage, Usage { input_tokens: 20, output_tokens: 10 }, "both asks are paid");
+    let (_, body) = server.asked();
+    let said = body["messages"][3]["content"].as_str().unwrap();
+    assert!(said.contains("TWITTER.text") && said.contains("280"), "{said}");
+}
+
+#[tokio::test]
+async fn what_is_still_wrong_after_the_second_ask_is_refused_with_the_reason() {
+    let server = serve("/v1/chat/completions", |_| chat("Here you are: tea!")).await;
+    let unwritten =
+        versions::write(&server.model(Dialect::OpenAi), &BRIEF, |_| ()).await.unwrap_err();
+    assert_eq!(unwritten.usage, Usage { input_tokens: 20, output_tokens: 10 });
+    assert_eq!(unwritten.error.class(), ErrorClass::Permanent);
+    assert!(unwritten.to_string().contains("not JSON"), "{unwritten}");
+    assert_eq!(server.asked.lock().unwrap().len(), 2);
+    let server = serve("/v1/chat/completions", |_| chat("{\"TWITTER\":{}}")).await;
+    let unwritten =
+        versions::write(&server.model(Dialect::OpenAi), &BRIEF, |_| ()).await.unwrap_err();
+    assert!(unwritten.to_string().contains("TWITTER: missing field `text`"), "{unwritten}");
 }
 
 #[tokio::test]
