@@ -5,9 +5,11 @@
 //! **Invariant:** [`Connector::commit`] makes exactly one write and never repeats it by itself;
 //! what cannot be known is said to be unknown.
 
+mod oauth;
 pub mod x;
 
-pub use x::X;
+pub use oauth::{App, GrantError, OAuth, Tokens};
+pub use x::{X, XOAuth};
 
 use async_trait::async_trait;
 use bytes::Bytes;

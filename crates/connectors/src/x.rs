@@ -12,6 +12,7 @@
 mod answer;
 mod found;
 mod in_time;
+mod oauth;
 mod same;
 mod upload;
 
@@ -30,6 +31,8 @@ use crate::{
     Upload, Uploaded,
 };
 use answer::{Answer, Budget, Failed};
+
+pub use oauth::XOAuth;
 
 /// Where X's API lives, unless a simulator stands in.
 pub const DEFAULT_BASE_URL: &str = "https://api.x.com";
@@ -73,26 +76,11 @@ impl X {
         request_timeout: Duration,
         connect_timeout: Duration,
     ) -> Result<Self, SetupError> {
-        if !matches!(base_url.scheme(), "http" | "https") || base_url.cannot_be_a_base() {
-            return Err(SetupError::BaseUrl(base_url));
-        }
-        let builder = || -> ClientBuilder {
-            let builder = Client::builder()
-                .user_agent(concat!("ezre-fleet/", env!("CARGO_PKG_VERSION")))
-                .timeout(request_timeout)
-                .connect_timeout(connect_timeout)
-                .redirect(redirect::Policy::none())
-                .referer(false);
-            if is_loopback(&base_url) { builder.no_proxy() } else { builder }
-        };
-        let once = builder()
-            .http1_only()
-            .pool_max_idle_per_host(0)
-            .retry(retry::never())
-            .connector_layer(in_time::InTime);
+        let client = client(&base_url, request_timeout, connect_timeout)?;
+        let once = client_of_one_call(&base_url, request_timeout, connect_timeout)?;
         Ok(X {
-            client: builder().build().map_err(SetupError::Client)?,
-            once: once.build().map_err(SetupError::Client)?,
+            client: client.build().map_err(SetupError::Client)?,
+            once: once.connector_layer(in_time::InTime).build().map_err(SetupError::Client)?,
             base_url,
         })
     }
@@ -227,6 +215,33 @@ impl Connector for X {
             Err(error) => Err(error),
         }
     }
+}
+
+fn client(
+    base_url: &Url,
+    request_timeout: Duration,
+    connect_timeout: Duration,
+) -> Result<ClientBuilder, SetupError> {
+    if !matches!(base_url.scheme(), "http" | "https") || base_url.cannot_be_a_base() {
+        return Err(SetupError::BaseUrl(base_url.clone()));
+    }
+    let builder = Client::builder()
+        .user_agent(concat!("ezre-fleet/", env!("CARGO_PKG_VERSION")))
+        .timeout(request_timeout)
+        .connect_timeout(connect_timeout)
+        .redirect(redirect::Policy::none())
+        .referer(false);
+    Ok(if is_loopback(base_url) { builder.no_proxy() } else { builder })
+}
+
+/// A client whose calls have a connection of their own and are never repeated.
+fn client_of_one_call(
+    base_url: &Url,
+    request_timeout: Duration,
+    connect_timeout: Duration,
+) -> Result<ClientBuilder, SetupError> {
+    let builder = client(base_url, request_timeout, connect_timeout)?;
+    Ok(builder.http1_only().pool_max_idle_per_host(0).retry(retry::never()))
 }
 
 /// What an answer to the publishing call says of the post.

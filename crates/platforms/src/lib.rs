@@ -7,6 +7,7 @@
 //! **Invariant:** nothing here does I/O or reads a clock.
 
 mod class;
+mod consent;
 mod content;
 #[cfg(test)]
 mod contracts;
@@ -14,5 +15,6 @@ mod platform;
 pub mod x;
 
 pub use class::ErrorClass;
+pub use consent::{Consent, ConsentError};
 pub use content::{Content, MediaFacts, Violation};
 pub use platform::Platform;

@@ -23,6 +23,21 @@ pub use text::{Measure, cashtags, measure};
 
 use std::time::Duration;
 
+/// The page where a person lets us act for an account.
+///
+/// Source: `tables/oauth.json`, read 2026-11-22.
+pub const AUTHORIZE_URL: &str = "https://x.com/i/oauth2/authorize";
+
+/// Longest state that X carries to the page and back, in characters.
+///
+/// Source: `tables/oauth.json`, read 2026-11-22.
+pub const STATE_MAX: usize = 500;
+
+/// How long a code can be exchanged.
+///
+/// Source: `tables/oauth.json`, read 2026-11-22.
+pub const CODE_LIFE: Duration = Duration::from_secs(30);
+
 /// How long after an unknown outcome the account's posts may be read back.
 ///
 /// Source: `tables/reconcile.json`, read 2026-11-22.

@@ -22,29 +22,41 @@ const BODY_MAX: usize = 8 * 1024 * 1024;
 /// Longest time for which a header may close a key.
 const CLOSED_MAX: TimeDelta = TimeDelta::days(31);
 
-/// Whose budget a call spends, and whose token must not be told.
+/// Whose budget a call spends, and which secrets must not be told.
+#[derive(Clone)]
 pub(super) struct Budget<'a> {
     pub(super) endpoint: Endpoint,
     key: String,
-    token: &'a SecretString,
+    secrets: Vec<&'a SecretString>,
 }
 
 impl<'a> Budget<'a> {
     pub(super) fn of_account(endpoint: Endpoint, access: &'a Access) -> Self {
-        Budget { endpoint, key: endpoint.user_key(&access.account_id), token: &access.token }
+        Budget {
+            endpoint,
+            key: endpoint.user_key(&access.account_id),
+            secrets: vec![&access.token],
+        }
     }
 
     /// For the call that asks whose token it is: a digest of the token stands for the account.
     pub(super) fn of_unknown_account(endpoint: Endpoint, token: &'a SecretString) -> Self {
         let digest = Sha256::digest(token.expose_secret());
         let name: String = digest.iter().take(8).map(|byte| format!("{byte:02x}")).collect();
-        Budget { endpoint, key: endpoint.user_key(&format!("token-{name}")), token }
+        Budget { endpoint, key: endpoint.user_key(&format!("token-{name}")), secrets: vec![token] }
     }
 
-    /// Text for people and logs: without the token, and not too long.
+    /// For a call that our app makes in its own name.
+    pub(super) fn of_app(endpoint: Endpoint, secrets: Vec<&'a SecretString>) -> Self {
+        Budget { endpoint, key: endpoint.app_key(), secrets }
+    }
+
+    /// Text for people and logs: without secrets, and not too long.
     pub(super) fn tell(&self, text: &str) -> String {
-        let token = self.token.expose_secret();
-        let told = if token.is_empty() { text.to_owned() } else { text.replace(token, "[token]") };
+        let secrets = self.secrets.iter().map(|secret| secret.expose_secret());
+        let told = secrets
+            .filter(|secret| !secret.is_empty())
+            .fold(text.to_owned(), |told, secret| told.replace(secret, "[token]"));
         told.chars().take(MESSAGE_MAX).collect()
     }
 }
@@ -59,7 +71,7 @@ pub(super) enum Failed {
 
 /// An answer, whatever it says.
 pub(super) struct Answer {
-    status: u16,
+    pub(super) status: u16,
     headers: HeaderMap,
     /// [`Value::Null`] when it was empty or not readable JSON.
     pub(super) body: Value,

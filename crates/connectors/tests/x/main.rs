@@ -1,11 +1,12 @@
 //! The X connector against a server that can fail in every way.
 //!
 //! **Invariant:** every test ends in `Server::finish`, which holds requests and answers against
-//! X's own description.
+//! X's own description; those of OAuth, which is not in it, in `Server::finish_undescribed`.
 
 #![expect(clippy::expect_used, clippy::unwrap_used, reason = "a panic is how a test fails")]
 
 mod commit;
+mod oauth;
 mod server;
 
 use bytes::Bytes;

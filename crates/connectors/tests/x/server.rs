@@ -127,6 +127,15 @@ impl Server {
         self.state.lock().expect("no test panicked in here").connections
     }
 
+    /// Everything that was asked of endpoints that X's description leaves out, as it does its OAuth
+    /// endpoints: all replies were used, nothing more was asked.
+    pub(crate) fn finish_undescribed(self) -> Vec<Asked> {
+        let state = self.state.lock().expect("no test panicked in here");
+        assert!(state.replies.is_empty(), "never asked for: {:?}", state.replies);
+        assert!(state.asked.iter().all(|asked| asked.reply.is_some()), "more than the replies");
+        state.asked.clone()
+    }
+
     /// Everything that was asked, after checking it: all replies were used, nothing more was
     /// asked, and X's description allows every request and every answer.
     pub(crate) fn finish(self) -> Vec<Asked> {
