@@ -13,10 +13,14 @@ use hyper::{Request, header};
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 
-use crate::journal::{What, Who};
+use crate::journal::{Note, What, Who};
 
 /// Strings longer than this are cut in the journal, in characters.
 const JOURNAL_STRING: usize = 4_000;
+
+/// Fields whose values are secrets, wherever they stand.
+const SECRETS: [&str; 6] =
+    ["client_secret", "code", "code_verifier", "refresh_token", "token", "access_token"];
 
 /// One field of a form.
 #[derive(Clone, Debug)]
@@ -34,6 +38,8 @@ pub(crate) enum Payload {
     Empty,
     /// `application/json`.
     Json(Value),
+    /// `application/x-www-form-urlencoded`, decoded.
+    Fields(Vec<(String, String)>),
     /// `multipart/form-data`.
     Form(Vec<Part>),
     /// Said to be JSON or a form, but not readable as such; with the reason.
@@ -51,6 +57,8 @@ pub(crate) struct Call {
     /// Decoded pairs in the order of the address.
     pub(crate) query: Vec<(String, String)>,
     pub(crate) bearer: Option<String>,
+    /// What came with HTTP Basic, still encoded.
+    pub(crate) basic: Option<String>,
     pub(crate) payload: Payload,
     pub(crate) body_sha256: String,
     pub(crate) body_bytes: u64,
@@ -61,19 +69,20 @@ impl Call {
     pub(crate) async fn read(parts: Parts, body: Bytes) -> Self {
         let raw_query = parts.uri.query().unwrap_or_default().to_owned();
         let query = url::form_urlencoded::parse(raw_query.as_bytes()).into_owned().collect();
-        let bearer = parts
-            .headers
-            .get(header::AUTHORIZATION)
-            .and_then(|value| value.to_str().ok())
-            .and_then(|value| value.split_once(' '))
-            .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"))
-            .map(|(_, token)| token.trim().to_owned());
+        let authorization =
+            parts.headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
+        let credentials = |wanted: &str| {
+            let (scheme, value) = authorization?.split_once(' ')?;
+            scheme.eq_ignore_ascii_case(wanted).then(|| value.trim().to_owned())
+        };
+        let (bearer, basic) = (credentials("bearer"), credentials("basic"));
         Self {
             method: parts.method.as_str().to_owned(),
             path: parts.uri.path().to_owned(),
             raw_query,
             query,
             bearer,
+            basic,
             body_sha256: hex::encode(Sha256::digest(&body)),
             body_bytes: body.len() as u64,
             payload: Payload::read(parts, body).await,
@@ -86,6 +95,12 @@ impl Call {
             Payload::Json(body) => body.get("text").and_then(Value::as_str),
             _ => None,
         }
+    }
+
+    /// A field of a form that is encoded like a query.
+    pub(crate) fn field(&self, name: &str) -> Option<&str> {
+        let Payload::Fields(fields) = &self.payload else { return None };
+        fields.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
     }
 
     /// `text` without the token.
@@ -101,6 +116,15 @@ impl Call {
         match &self.payload {
             Payload::Empty => None,
             Payload::Json(value) => Some(self.clean_value(value)),
+            Payload::Fields(fields) => {
+                let fields = fields.iter().map(|(name, value)| {
+                    let secret = SECRETS.contains(&name.as_str());
+                    let value =
+                        if secret { "[secret]".into() } else { Value::from(value.as_str()) };
+                    (self.clean(name), self.clean_value(&value))
+                });
+                Some(Value::Object(fields.collect()))
+            }
             Payload::Form(parts) => {
                 let fields = parts.iter().map(|part| {
                     let text = std::str::from_utf8(&part.bytes).ok().filter(|_| !part.is_file);
@@ -163,6 +187,9 @@ impl Payload {
                 Err(error) => Payload::Unreadable(error.to_string()),
             };
         }
+        if essence == "application/x-www-form-urlencoded" {
+            return Payload::Fields(url::form_urlencoded::parse(&body).into_owned().collect());
+        }
         Payload::Other(kind)
     }
 }
@@ -189,6 +216,8 @@ pub(crate) struct Answer {
     pub(crate) body: Bytes,
     /// What changed, on whose behalf and when.
     pub(crate) effects: Vec<(DateTime<Utc>, Who, What)>,
+    /// What the journal shall know of it.
+    pub(crate) note: Option<Note>,
 }
 
 impl Answer {
@@ -200,6 +229,7 @@ impl Answer {
             content_type: "application/json; charset=utf-8",
             body: Bytes::from(body.to_string()),
             effects: Vec::new(),
+            note: None,
         }
     }
 

@@ -14,7 +14,7 @@ use crate::control::{NewToken, NewUser};
 use crate::fault::{Rule, Standing};
 use crate::hold::{Hold, Outcome};
 use crate::journal::{Effect, Entry, Who};
-use crate::x::{ControlPost, Metrics, Settings, SettingsPatch};
+use crate::x::{ControlGrant, ControlPost, Metrics, NewApp, NewConsent, Settings, SettingsPatch};
 
 /// Time given to an answer beyond what was asked to be waited for.
 const GRACE: Duration = Duration::from_secs(10);
@@ -101,6 +101,22 @@ impl Client {
     pub async fn revoke(&self, user: &str) -> Result<u64> {
         let told: Value = self.post("revoke", &json!({ "user": user })).await?;
         Ok(told["revoked"].as_u64().unwrap_or_default())
+    }
+
+    /// Registers an app of OAuth, or replaces it.
+    pub async fn register_app(&self, app: &NewApp) -> Result<()> {
+        self.post("apps", app).await
+    }
+
+    /// Answers an open consent page for the person; tells the address to which they are sent.
+    pub async fn consent(&self, consent: &NewConsent) -> Result<String> {
+        let told: Value = self.post("consent", consent).await?;
+        Ok(told["location"].as_str().unwrap_or_default().to_owned())
+    }
+
+    /// What people have allowed to apps, oldest first.
+    pub async fn grants(&self) -> Result<Vec<ControlGrant>> {
+        self.get("grants", &[]).await
     }
 
     /// The settings in force.

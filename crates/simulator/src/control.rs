@@ -4,6 +4,9 @@
 //! | --- | --- | --- |
 //! | `POST /users` | `{username, name, id?, tokens: [{token, scopes, expiresInSecs?}]}` | the user |
 //! | `POST /revoke` | `{user}`, id or handle | `{revoked}` |
+//! | `POST /apps` | `{clientId, clientSecret?, redirectUris}`, of OAuth | 204 |
+//! | `POST /consent` | `{state, user, answer: "allow" or "deny"}` | `{location}` |
+//! | `GET /grants` | | what people have allowed |
 //! | `GET`, `POST /settings` | see [`SettingsPatch`] | the settings in force |
 //! | `POST /metrics` | `{postId, metrics: {likes?, …}}` | 204 |
 //! | `GET`, `POST`, `DELETE /faults` | a list of [`Rule`]s | the rules; `{ids}`; 204 |
@@ -18,7 +21,7 @@
 //! A refusal is `{"error": {"field", "message"}}`. An action is an object with one key:
 //! `{"status": {"status", "headers"?, "body"?, "act"?}}`, `{"rateLimited": {"resetInMs"}}`,
 //! `{"delay": {"ms", "when"}}`, `{"dropBefore": {}}`, `{"dropAfter": {}}`, `{"malformed": {}}`,
-//! `{"revokeToken": {}}`, `{"hold": {"name", "when"}}`, with `when` one of `before` and `after`.
+//! `{"revokeToken": {}}`, `{"revokeGrant": {}}`, `{"hold": {"name", "when"}}`, with `when` one of `before` and `after`.
 //!
 //! **Invariant:** a wrong request changes nothing, and its answer names the field.
 
@@ -39,7 +42,9 @@ use serde_json::{Value, json};
 use crate::fault::{Action, Rule, Standing};
 use crate::hold::{Hold, Outcome};
 use crate::journal::{Effect, Entry, Who};
-use crate::x::{ControlPost, Grant, Metrics, SCOPES, Settings, SettingsPatch};
+use crate::x::{
+    ControlGrant, ControlPost, Grant, Metrics, NewApp, NewConsent, SCOPES, Settings, SettingsPatch,
+};
 use crate::{Simulator, journal};
 use input::{Asked, Refusal, Told};
 
@@ -56,6 +61,9 @@ pub(crate) fn routes() -> Router<Arc<Simulator>> {
     Router::new()
         .route("/users", post(put_user))
         .route("/revoke", post(revoke))
+        .route("/apps", post(put_app))
+        .route("/consent", post(consent))
+        .route("/grants", get(grants))
         .route("/settings", get(settings).post(change_settings))
         .route("/metrics", post(set_metrics))
         .route("/faults", get(faults).post(add_faults).delete(clear_faults))
@@ -146,6 +154,30 @@ async fn revoke(State(simulator): Shared, Told(named): Told<Named>) -> Answered<
         Some(revoked) => Ok(Json(json!({ "revoked": revoked }))),
         None => Err(Refusal::new(StatusCode::NOT_FOUND, "user", "there is no such user")),
     }
+}
+
+async fn put_app(State(simulator): Shared, Told(app): Told<NewApp>) -> Result<StatusCode, Refusal> {
+    if app.client_id.is_empty() || app.client_id.contains(':') {
+        return Err(Refusal::bad("clientId", "must not be empty, nor have a colon"));
+    }
+    if app.redirect_uris.iter().any(|uri| url::Url::parse(uri).is_err()) {
+        return Err(Refusal::bad("redirectUris", "must be whole addresses"));
+    }
+    simulator.x().put_app(app);
+    Ok(StatusCode::NO_CONTENT)
+}
+
+async fn consent(State(simulator): Shared, Told(told): Told<NewConsent>) -> Answered<Value> {
+    match simulator.x().consent(&told) {
+        Ok(location) => Ok(Json(json!({ "location": location }))),
+        Err(field) => {
+            Err(Refusal::new(StatusCode::NOT_FOUND, field, "there is no such user or open page"))
+        }
+    }
+}
+
+async fn grants(State(simulator): Shared) -> Json<Vec<ControlGrant>> {
+    Json(simulator.x().grants())
 }
 
 async fn settings(State(simulator): Shared) -> Json<Settings> {

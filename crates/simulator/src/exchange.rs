@@ -60,7 +60,7 @@ pub(crate) async fn exchange(
 }
 
 async fn conduct(simulator: Arc<Simulator>, call: Call, caller: oneshot::Sender<Ending>) {
-    let user = simulator.x().owner(call.bearer.as_deref());
+    let user = simulator.x().caller(&call);
     let seq = simulator.journal.open(Entry {
         seq: 0,
         at: journal::now(),
@@ -71,6 +71,7 @@ async fn conduct(simulator: Arc<Simulator>, call: Call, caller: oneshot::Sender<
         body_sha256: call.body_sha256.clone(),
         body_bytes: call.body_bytes,
         body: call.journal_body(),
+        note: None,
         fault: None,
         status: None,
         answered: None,
@@ -110,7 +111,7 @@ async fn meet(
             if acts {
                 act();
             }
-            forced(status, headers, body)
+            forced(call, status, headers, body)
         }
         Some(Action::RateLimited { reset_in_ms }) => {
             let reset = journal::now() + Duration::from_millis(reset_in_ms);
@@ -137,6 +138,10 @@ async fn meet(
             simulator.x().revoke_token(call.bearer.as_deref());
             act()
         }
+        Some(Action::RevokeGrant {}) => {
+            simulator.x().end_grant(call);
+            act()
+        }
         Some(Action::Hold { name, when }) => {
             let early = (when == When::After).then(&act);
             let outcome = simulator.holds.wait(&name, seq, when).await;
@@ -154,18 +159,19 @@ async fn meet(
 
 /// The answer of a `status` fault.
 fn forced(
+    call: &Call,
     status: u16,
     headers: std::collections::BTreeMap<String, String>,
     body: Option<Value>,
 ) -> Answer {
     let mut answer = match body {
-        None => x::problem_for(status),
+        None => x::problem_for(call, status),
         Some(Value::String(text)) => Answer {
             content_type: "text/plain; charset=utf-8",
             body: Bytes::from(text),
             ..Answer::json(status, &Value::Null)
         },
-        Some(body) if status >= 400 => Answer::problem(status, &body),
+        Some(body) if status >= 400 && !x::is_oauth(&call.path) => Answer::problem(status, &body),
         Some(body) => Answer::json(status, &body),
     };
     answer.headers.extend(headers);

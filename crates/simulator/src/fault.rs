@@ -63,6 +63,9 @@ pub enum Action {
     Malformed {},
     /// The request's token is revoked, for good; the network then answers as it does.
     RevokeToken {},
+    /// The grant of the request's code or refresh token ends, for good; the network then answers
+    /// as it does.
+    RevokeGrant {},
     /// Keep the connection open until the hold is released.
     Hold {
         /// Chosen by the tester; several requests may be held under one name.
@@ -83,6 +86,7 @@ impl Action {
             Action::DropAfter {} => "dropAfter",
             Action::Malformed {} => "malformed",
             Action::RevokeToken {} => "revokeToken",
+            Action::RevokeGrant {} => "revokeGrant",
             Action::Hold { .. } => "hold",
         }
     }

@@ -65,6 +65,9 @@ pub struct Entry {
     pub body_bytes: u64,
     /// The body, where it was JSON or a form; long strings are cut, files told by their size.
     pub body: Option<Value>,
+    /// How the network judged it, where that is more than a status.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub note: Option<Note>,
     /// The fault that met it.
     pub fault: Option<Met>,
     /// The status that was answered, or that would have been; `None` while it is open.
@@ -73,6 +76,23 @@ pub struct Entry {
     pub answered: Option<bool>,
     /// When it was answered or dropped.
     pub ended_at: Option<DateTime<Utc>>,
+}
+
+/// How a network judged a request.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "camelCase", rename_all_fields = "camelCase")]
+pub enum Note {
+    /// A call about tokens: an exchange, a refresh or a revocation.
+    Token {
+        /// `authorization_code`, `refresh_token` or `revoke`, or whatever was asked.
+        grant_type: String,
+        /// The app, when it authenticated.
+        client_id: Option<String>,
+        /// The grant, when there is one.
+        grant: Option<String>,
+        /// Why not; `None` when it was accepted.
+        refused: Option<String>,
+    },
 }
 
 /// What changed at a network.
@@ -174,6 +194,11 @@ impl Journal {
     /// Notes which fault met a request.
     pub(crate) fn note_fault(&self, seq: u64, met: Met) {
         self.amend(seq, |entry| entry.fault = Some(met));
+    }
+
+    /// Notes how the network judged a request.
+    pub(crate) fn note(&self, seq: u64, note: Note) {
+        self.amend(seq, |entry| entry.note = Some(note));
     }
 
     /// Notes how a request ended.
@@ -279,6 +304,7 @@ mod tests {
             body_sha256: String::new(),
             body_bytes: 0,
             body: None,
+            note: None,
             fault: None,
             status: None,
             answered: None,

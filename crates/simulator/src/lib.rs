@@ -1,6 +1,6 @@
 //! Stand-ins for the outside networks, with fault injection, for the demo and for tests.
 //!
-//! A simulator answers the network's own paths (`/2/…` for X) as strictly as the network's
+//! A simulator answers the network's own paths (`/2/…` and `/i/oauth2/…` for X) as strictly as the network's
 //! description, keeps a journal of every request and of every effect, and lets a tester put
 //! faults between them through `/_control/…`. It runs as the binary `simulator`, or in-process:
 //! [`serve`] on a listener, or [`Running::start`] on a port of its own. [`Client`] speaks the
@@ -29,9 +29,12 @@ pub use client::{Client, ClientError};
 pub use control::{NewToken, NewUser};
 pub use fault::{Action, Match, Rule, Standing, When};
 pub use hold::{Hold, Outcome};
-pub use journal::{Effect, Entry, Met, What, Who};
+pub use journal::{Effect, Entry, Met, Note, What, Who};
 pub use running::Running;
-pub use x::{ControlMedia, ControlPost, LimitSetting, Metrics, Settings, SettingsPatch};
+pub use x::{
+    ConsentAnswer, ControlGrant, ControlMedia, ControlPost, LimitSetting, Metrics, NewApp,
+    NewConsent, Settings, SettingsPatch,
+};
 
 /// The whole state of a simulator.
 #[derive(Debug)]
@@ -63,6 +66,10 @@ impl Simulator {
         let mut answer = world.act(call, journal::now());
         for (at, user, what) in answer.effects.drain(..) {
             self.journal.effect(seq, at, user, what);
+        }
+        drop(world);
+        if let Some(note) = answer.note.take() {
+            self.journal.note(seq, note);
         }
         answer
     }

@@ -124,6 +124,11 @@ impl Accounts {
         Some(Bearer { user, scopes: grant.scopes.clone() })
     }
 
+    /// Everybody's handle.
+    pub(super) fn handles(&self) -> Vec<&str> {
+        self.users.values().map(|user| user.username.as_str()).collect()
+    }
+
     /// The user with this id.
     pub(super) fn user(&self, id: &str) -> Option<&User> {
         self.users.get(id)

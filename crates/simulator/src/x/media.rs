@@ -120,6 +120,7 @@ fn read_body(payload: &Payload) -> Outcome<(Map<String, Value>, Bytes)> {
         Payload::Form(parts) => read_form(parts),
         Payload::Empty => Err(Problem::invalid("body", "", "The body can not be empty")),
         Payload::Unreadable(reason) => Err(Problem::invalid("body", "", reason.as_str())),
+        Payload::Fields(_) => Err(Problem::unsupported_type("application/x-www-form-urlencoded")),
         Payload::Other(kind) => Err(Problem::unsupported_type(kind)),
     }
 }

@@ -11,6 +11,7 @@ mod endpoint;
 mod ids;
 mod limits;
 mod media;
+mod oauth;
 mod parameters;
 mod posts;
 mod problem;
@@ -38,6 +39,7 @@ use problem::{Outcome, Problem};
 use shape::{check_query, is_id};
 
 pub(crate) use accounts::SCOPES;
+pub use oauth::{ConsentAnswer, ControlGrant, NewApp, NewConsent};
 pub use settings::{ControlMedia, ControlPost, LimitSetting, Metrics, Settings, SettingsPatch};
 
 /// Everything that the simulated X knows.
@@ -49,6 +51,7 @@ pub(crate) struct World {
     media: Library,
     posts: Posts,
     ids: Ids,
+    apps: oauth::Apps,
 }
 
 /// A token to be registered.
@@ -58,8 +61,21 @@ pub(crate) struct Grant {
     pub(crate) expires_at: Option<DateTime<Utc>>,
 }
 
+/// Whether a path belongs to the token endpoints, which refuse in a shape of their own.
+pub(crate) fn is_oauth(path: &str) -> bool {
+    path.starts_with("/2/oauth2/")
+}
+
 /// The problem that fits a status.
-pub(crate) fn problem_for(status: u16) -> Answer {
+pub(crate) fn problem_for(call: &Call, status: u16) -> Answer {
+    if is_oauth(&call.path) {
+        return match status {
+            400 => oauth::refusal(400, "invalid_request", oauth::DEAD_TOKEN),
+            401 => oauth::refusal(401, "invalid_client", "Missing valid authorization header"),
+            503 => oauth::refusal(503, "temporarily_unavailable", "Over capacity"),
+            other => oauth::refusal(other, "server_error", "Something went wrong"),
+        };
+    }
     Answer { status, ..Problem::for_status(status).into() }
 }
 
@@ -80,6 +96,9 @@ impl World {
 
     /// Answers a call as X would.
     pub(crate) fn act(&mut self, call: &Call, now: DateTime<Utc>) -> Answer {
+        if let Some(answer) = self.authorize(call, now) {
+            return answer;
+        }
         let (endpoint, id) = match Endpoint::find(&call.method, &call.path) {
             Ok(found) => found,
             Err(problem) => return problem.into(),
@@ -231,6 +250,93 @@ impl World {
         self.accounts.owner(token?).map(User::who)
     }
 
+    /// On whose behalf a request comes: by its token, or by the code or refresh token in it.
+    pub(crate) fn caller(&self, call: &Call) -> Option<Who> {
+        if !is_oauth(&call.path) {
+            return self.owner(call.bearer.as_deref());
+        }
+        let value =
+            ["refresh_token", "code", "token"].into_iter().find_map(|name| call.field(name))?;
+        match self.apps.owner(value) {
+            Some(id) => self.accounts.user(id).map(User::who),
+            None => self.owner(Some(value)),
+        }
+    }
+
+    /// Ends the grant of the code or refresh token in a request.
+    pub(crate) fn end_grant(&mut self, call: &Call) {
+        let value =
+            ["refresh_token", "code", "token"].into_iter().find_map(|name| call.field(name));
+        for token in self.apps.end(value.unwrap_or_default()) {
+            self.accounts.revoke(&token);
+        }
+    }
+
+    /// Registers an app, or replaces it.
+    pub(crate) fn put_app(&mut self, app: NewApp) {
+        self.apps.put(app);
+    }
+
+    /// The grants, oldest first.
+    pub(crate) fn grants(&self) -> Vec<ControlGrant> {
+        self.apps.grants()
+    }
+
+    /// Answers a consent page for the person; the address to which they are sent.
+    ///
+    /// # Errors
+    /// The field that leads to nothing.
+    pub(crate) fn consent(&mut self, consent: &NewConsent) -> Result<String, &'static str> {
+        let answer = self.answer_page(&consent.state, &consent.user, consent.answer)?;
+        let location = answer.headers.into_iter().find(|(name, _)| name == "location");
+        location.map(|(_, location)| location).ok_or("state")
+    }
+
+    fn answer_page(
+        &mut self,
+        state: &str,
+        user: &str,
+        answer: ConsentAnswer,
+    ) -> Result<Answer, &'static str> {
+        let user = self.accounts.find(user).ok_or("user")?.id.clone();
+        let now = crate::journal::now();
+        let times = (now, now + milliseconds(self.settings.code_lifetime_ms));
+        self.apps.answer(state, &user, answer, times).ok_or("state")
+    }
+
+    /// The paths of OAuth; `None` for all others.
+    fn authorize(&mut self, call: &Call, now: DateTime<Utc>) -> Option<Answer> {
+        let exchanged = match (call.method.as_str(), call.path.as_str()) {
+            ("GET", "/i/oauth2/authorize") => {
+                return Some(self.apps.ask(&call.query, &self.accounts.handles()));
+            }
+            ("POST", "/i/oauth2/authorize") => {
+                let answer = match call.field("answer") {
+                    Some("allow") => ConsentAnswer::Allow,
+                    _ => ConsentAnswer::Deny,
+                };
+                let (state, user) = (call.field("state"), call.field("user"));
+                let (state, user) = (state.unwrap_or_default(), user.unwrap_or_default());
+                let page = self.answer_page(state, user, answer);
+                return Some(page.unwrap_or_else(|_| Problem::no_route().into()));
+            }
+            ("POST", "/2/oauth2/token") => self.apps.token(call, &self.settings, now),
+            ("POST", "/2/oauth2/revoke") => self.apps.revoke(call),
+            (_, "/i/oauth2/authorize" | "/2/oauth2/token" | "/2/oauth2/revoke") => {
+                return Some(Problem::method_not_allowed().into());
+            }
+            _ => return None,
+        };
+        let oauth::Exchanged { answer, granted, revoked } = exchanged;
+        for token in revoked {
+            self.accounts.revoke(&token);
+        }
+        if let Some((user, Grant { token, scopes, expires_at })) = granted {
+            self.accounts.grant(token, &user, scopes, expires_at);
+        }
+        Some(answer)
+    }
+
     /// Revokes a token.
     pub(crate) fn revoke_token(&mut self, token: Option<&str>) {
         if let Some(token) = token {
@@ -241,6 +347,7 @@ impl World {
     /// Revokes the tokens of a user; `None` when there is no such user.
     pub(crate) fn revoke_user(&mut self, name: &str) -> Option<usize> {
         let id = self.accounts.find(name)?.id.clone();
+        self.apps.end_all(&id);
         Some(self.accounts.revoke_all(&id))
     }
 
@@ -344,6 +451,7 @@ fn object(call: &Call) -> Outcome<&Map<String, Value>> {
         Payload::Empty => Err(Problem::invalid("body", "", "The body can not be empty")),
         Payload::Unreadable(reason) => Err(Problem::invalid("body", "", reason.as_str())),
         Payload::Form(_) => Err(Problem::unsupported_type("multipart/form-data")),
+        Payload::Fields(_) => Err(Problem::unsupported_type("application/x-www-form-urlencoded")),
         Payload::Other(kind) => Err(Problem::unsupported_type(kind)),
     }
 }

@@ -33,6 +33,14 @@ pub struct Settings {
     pub media_lifetime_ms: u64,
     /// How long animations and videos are processed after their upload, in milliseconds.
     pub media_processing_ms: u64,
+    /// How long a code may be exchanged, in milliseconds.
+    pub code_lifetime_ms: u64,
+    /// How long an access token of the token endpoint lasts, in milliseconds.
+    pub access_token_lifetime_ms: u64,
+    /// How long a refresh token lasts, in milliseconds.
+    pub refresh_token_lifetime_ms: u64,
+    /// Whether a refresh token that is used again ends its grant. X may do so.
+    pub replay_ends_grant: bool,
     /// Rate limits by endpoint, such as `POST /2/tweets` or `GET /2/users/{id}/tweets`.
     pub limits: BTreeMap<String, LimitSetting>,
 }
@@ -51,6 +59,10 @@ impl Default for Settings {
             duplicate_window_ms: day_ms,
             media_lifetime_ms: day_ms,
             media_processing_ms: 0,
+            code_lifetime_ms: 30_000,
+            access_token_lifetime_ms: 7_200_000,
+            refresh_token_lifetime_ms: 180 * day_ms,
+            replay_ends_grant: true,
             limits: limits.into(),
         }
     }
@@ -72,6 +84,18 @@ pub struct SettingsPatch {
     /// See [`Settings::media_processing_ms`]; of uploads made from now on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub media_processing_ms: Option<u64>,
+    /// See [`Settings::code_lifetime_ms`]; of codes made from now on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub code_lifetime_ms: Option<u64>,
+    /// See [`Settings::access_token_lifetime_ms`]; of tokens made from now on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub access_token_lifetime_ms: Option<u64>,
+    /// See [`Settings::refresh_token_lifetime_ms`]; of tokens made from now on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub refresh_token_lifetime_ms: Option<u64>,
+    /// See [`Settings::replay_ends_grant`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub replay_ends_grant: Option<bool>,
     /// Limits to change; their windows begin afresh.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub limits: BTreeMap<String, LimitSetting>,
@@ -96,6 +120,10 @@ impl Settings {
             duplicate_window_ms,
             media_lifetime_ms,
             media_processing_ms,
+            code_lifetime_ms,
+            access_token_lifetime_ms,
+            refresh_token_lifetime_ms,
+            replay_ends_grant,
             limits,
         } = patch;
         let take = |to: &mut u64, from: Option<u64>| *to = from.unwrap_or(*to);
@@ -103,6 +131,10 @@ impl Settings {
         take(&mut self.duplicate_window_ms, duplicate_window_ms);
         take(&mut self.media_lifetime_ms, media_lifetime_ms);
         take(&mut self.media_processing_ms, media_processing_ms);
+        take(&mut self.code_lifetime_ms, code_lifetime_ms);
+        take(&mut self.access_token_lifetime_ms, access_token_lifetime_ms);
+        take(&mut self.refresh_token_lifetime_ms, refresh_token_lifetime_ms);
+        self.replay_ends_grant = replay_ends_grant.unwrap_or(self.replay_ends_grant);
         self.limits.extend(limits);
     }
 }

@@ -4,6 +4,7 @@
 
 mod control;
 mod faults;
+mod oauth;
 mod posts;
 mod rules;
 mod stage;
