@@ -27,6 +27,7 @@ pub mod schedules;
 mod session;
 #[cfg(test)]
 mod testing;
+pub mod usage;
 
 pub use clock::now;
 pub use error::{Error, Result};

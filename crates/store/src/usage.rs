@@ -1,0 +1,461 @@
+//! What plans allow, and how much of it organizations have used and reserved in their period.
+//!
+//! Something that counts is reserved when it begins, and then either used or released. The row of
+//! the period's count is locked while a reservation is made, so a limit of ten lets exactly ten
+//! through, however many ask at once.
+//!
+//! **Invariant:** `reserved` of a count is the number of its reservations.
+
+use chrono::{DateTime, Utc};
+use serde::Serialize;
+use uuid::Uuid;
+
+use crate::{Conn, Result};
+use jobs::{JobId, OrganizationId};
+
+/// What counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, utoipa::ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum Metric {
+    /// Contents generated.
+    Generations,
+    /// Posts scheduled.
+    ScheduledPosts,
+    /// Files uploaded.
+    FilesUploaded,
+}
+
+impl Metric {
+    /// All of them.
+    pub const ALL: [Metric; 3] =
+        [Metric::Generations, Metric::ScheduledPosts, Metric::FilesUploaded];
+
+    /// The word in rows.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Metric::Generations => "generations",
+            Metric::ScheduledPosts => "scheduled_posts",
+            Metric::FilesUploaded => "files_uploaded",
+        }
+    }
+
+    fn of(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|metric| metric.as_str() == word)
+    }
+}
+
+/// What became of a wish to reserve.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Reserved {
+    /// It is reserved.
+    Taken,
+    /// The subject had a reservation already.
+    Already,
+    /// The plan allows no more in this period.
+    Exhausted {
+        /// How many it allows.
+        most: i32,
+        /// When the next period begins.
+        until: DateTime<Utc>,
+    },
+}
+
+/// How a reservation ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ended {
+    /// It was used.
+    Used,
+    /// It was given up, and counts no more.
+    Released,
+}
+
+/// What an organization has used of something in a period.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Usage {
+    /// What is counted.
+    pub metric: Metric,
+    /// How many are done.
+    pub used: i32,
+    /// How many have begun and not ended.
+    pub reserved: i32,
+    /// How many the plan, or an exception to it, allows; `null` for as many as wanted.
+    pub limit: Option<i32>,
+    /// When the period began.
+    pub period_start: DateTime<Utc>,
+    /// When it ends.
+    pub period_end: DateTime<Utc>,
+}
+
+/// Reserves one for a subject: a generation's job, a schedule, a file. `job` is the job with which
+/// the reservation ends at the latest, if one does. Holds a lock on the count until the transaction
+/// ends: commit soon.
+///
+/// # Errors
+/// [`crate::Error::Unavailable`].
+pub async fn reserve(
+    conn: &mut Conn,
+    organization: OrganizationId,
+    metric: Metric,
+    subject: Uuid,
+    job: Option<JobId>,
+) -> Result<Reserved> {
+    sqlx::query!(
+        "insert into usage_counts (organization_id, metric, period_start, period_end)
+         select o.id, $2, p.period_start, p.period_end
+         from organizations o cross join lateral usage_period(o.billing_anchor, now()) p
+         where o.id = $1
+         on conflict (organization_id, period_start, metric) do nothing",
+        organization.0,
+        metric.as_str()
+    )
+    .execute(&mut *conn)
+    .await?;
+    let count = sqlx::query!(
+        r#"select c.period_start, c.period_end, c.used, c.reserved
+           from organizations o
+           cross join lateral usage_period(o.billing_anchor, now()) p
+           join usage_counts c on c.organization_id = o.id and c.metric = $2 and c.period_start = p.period_start
+           where o.id = $1 for update of c"#,
+        organization.0,
+        metric.as_str()
+    )
+    .fetch_one(&mut *conn)
+    .await?;
+    // Statements of their own: they see what others committed before the lock was ours.
+    let known = sqlx::query_scalar!(
+        r#"select exists (select from usage_reservations where subject_id = $1) as "known!""#,
+        subject
+    )
+    .fetch_one(&mut *conn)
+    .await?;
+    if known {
+        return Ok(Reserved::Already);
+    }
+    if let Some(most) = limit(conn, organization, metric).await?
+        && count.used + count.reserved >= most
+    {
+        return Ok(Reserved::Exhausted { most, until: count.period_end });
+    }
+    sqlx::query!(
+        "with taken as (
+             insert into usage_reservations (subject_id, organization_id, metric, period_start, job_id)
+             values ($1, $2, $3, $4, $5)
+         )
+         update usage_counts set reserved = reserved + 1
+         where organization_id = $2 and metric = $3 and period_start = $4",
+        subject,
+        organization.0,
+        metric.as_str(),
+        count.period_start,
+        job.map(|job| job.0)
+    )
+    .execute(conn)
+    .await?;
+    Ok(Reserved::Taken)
+}
+
+/// What the organization's plan allows, or the exception made for it.
+async fn limit(
+    conn: &mut Conn,
+    organization: OrganizationId,
+    metric: Metric,
+) -> Result<Option<i32>> {
+    Ok(sqlx::query_scalar!(
+        r#"select case when own.metric is null then of_plan.most else own.most end as "most?"
+           from organizations o
+           left join plan_limits of_plan on of_plan.plan = o.plan and of_plan.metric = $2
+           left join organization_limits own on own.organization_id = o.id and own.metric = $2
+           where o.id = $1"#,
+        organization.0,
+        metric.as_str()
+    )
+    .fetch_one(conn)
+    .await?)
+}
+
+/// Ends a subject's reservation; `false` when it has none.
+///
+/// # Errors
+/// [`crate::Error::Unavailable`].
+pub async fn end(conn: &mut Conn, subject: Uuid, how: Ended) -> Result<bool> {
+    let done = sqlx::query!(
+        "with gone as (
+             delete from usage_reservations where subject_id = $1
+             returning organization_id, metric, period_start
+         )
+         update usage_counts c set reserved = reserved - 1, used = used + case when $2 then 1 else 0 end
+         from gone g
+         where c.organization_id = g.organization_id and c.metric = g.metric
+           and c.period_start = g.period_start",
+        subject,
+        how == Ended::Used
+    )
+    .execute(conn)
+    .await?;
+    Ok(done.rows_affected() > 0)
+}
+
+/// Releases at most `limit` reservations whose job is no longer live; says how many.
+///
+/// # Errors
+/// [`crate::Error::Unavailable`].
+pub async fn sweep(conn: &mut Conn, limit: i64) -> Result<u64> {
+    let done = sqlx::query_scalar!(
+        r#"with gone as (
+             delete from usage_reservations where subject_id in (
+                 select r.subject_id from usage_reservations r
+                 where r.job_id is not null and r.reserved_at < now() - interval '1 minute'
+                   and not exists (select from jobs j where j.id = r.job_id)
+                 order by r.reserved_at limit $1 for update skip locked)
+             returning organization_id, metric, period_start
+         ),
+         counts as (
+             select organization_id, metric, period_start, count(*)::int as n from gone
+             group by organization_id, metric, period_start
+         ),
+         given_back as (
+             update usage_counts c set reserved = reserved - n.n
+             from counts n
+             where c.organization_id = n.organization_id and c.metric = n.metric
+               and c.period_start = n.period_start
+         )
+         select count(*) as "released!" from gone"#,
+        limit
+    )
+    .fetch_one(conn)
+    .await?;
+    Ok(done.cast_unsigned())
+}
+
+/// What the organization has used in its present period, one entry for each metric.
+///
+/// # Errors
+/// [`crate::Error::Unavailable`].
+pub async fn present(conn: &mut Conn, organization: OrganizationId) -> Result<Vec<Usage>> {
+    let rows = sqlx::query!(
+        r#"select m.metric as "metric!", coalesce(c.used, 0) as "used!", coalesce(c.reserved, 0) as "reserved!",
+                  case when own.metric is null then of_plan.most else own.most end as "most?",
+                  p.period_start as "period_start!", p.period_end as "period_end!"
+           from organizations o
+           cross join lateral usage_period(o.billing_anchor, now()) p
+           cross join unnest($2::text[]) with ordinality as m (metric, nth)
+           left join usage_counts c on c.organization_id = o.id and c.metric = m.metric
+                and c.period_start = p.period_start
+           left join plan_limits of_plan on of_plan.plan = o.plan and of_plan.metric = m.metric
+           left join organization_limits own on own.organization_id = o.id and own.metric = m.metric
+           where o.id = $1
+           order by m.nth"#,
+        organization.0,
+        &Metric::ALL.map(|metric| metric.as_str().to_owned())
+    )
+    .fetch_all(conn)
+    .await?;
+    let usage = rows.into_iter().filter_map(|row| {
+        Some(Usage {
+            metric: Metric::of(&row.metric)?,
+            used: row.used,
+            reserved: row.reserved,
+            limit: row.most,
+            period_start: row.period_start,
+            period_end: row.period_end,
+        })
+    });
+    Ok(usage.collect())
+}
+
+/// One period in the product's shape.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Tracked {
+    /// When the period began.
+    pub period_start: DateTime<Utc>,
+    /// When it ended, or ends.
+    pub period_end: DateTime<Utc>,
+    /// Contents generated.
+    pub generations_count: i32,
+    /// Posts scheduled.
+    pub scheduled_posts_count: i32,
+    /// Files uploaded.
+    pub files_uploaded_count: i32,
+}
+
+/// The last periods in which the organization used anything, the newest first, at most `limit`.
+///
+/// # Errors
+/// [`crate::Error::Unavailable`].
+pub async fn history(
+    conn: &mut Conn,
+    organization: OrganizationId,
+    limit: i64,
+) -> Result<Vec<Tracked>> {
+    Ok(sqlx::query_as!(
+        Tracked,
+        r#"select period_start as "period_start!", period_end as "period_end!",
+                  generations_count as "generations_count!", scheduled_posts_count as "scheduled_posts_count!",
+                  files_uploaded_count as "files_uploaded_count!"
+           from usage_tracking where organization_id = $1 order by period_start desc limit $2"#,
+        organization.0,
+        limit
+    )
+    .fetch_all(conn)
+    .await?)
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "tests")]
+
+    use super::*;
+    use crate::organizations::{self, NewOrganization};
+    use crate::testing::Scratch;
+    use futures::future::join_all;
+
+    async fn organization(scratch: &Scratch, plan: &str) -> OrganizationId {
+        let id = OrganizationId::new();
+        let slug = format!("o-{}", id.0.simple());
+        let new = NewOrganization { id, name: "O", slug: &slug, plan, timezone: "UTC" };
+        organizations::insert(&mut *scratch.store.single().await.unwrap(), new).await.unwrap();
+        id
+    }
+
+    async fn take(scratch: &Scratch, of: OrganizationId, subject: Uuid) -> Reserved {
+        let mut tx = scratch.store.begin().await.unwrap();
+        let told = reserve(&mut tx, of, Metric::Generations, subject, None).await.unwrap();
+        tx.commit().await.unwrap();
+        told
+    }
+
+    async fn counted(scratch: &Scratch, of: OrganizationId) -> (i32, i32) {
+        let mut conn = scratch.store.single().await.unwrap();
+        let usage = present(&mut conn, of).await.unwrap();
+        (usage[0].used, usage[0].reserved)
+    }
+
+    #[tokio::test]
+    async fn of_a_hundred_that_ask_at_once_exactly_ten_get_through() {
+        let scratch = Scratch::new().await;
+        let of = organization(&scratch, "starter").await;
+        let told = join_all((0..100).map(|_| take(&scratch, of, Uuid::now_v7()))).await;
+        let taken = told.iter().filter(|told| **told == Reserved::Taken).count();
+        assert_eq!(taken, 10);
+        let refused = |told: &&Reserved| matches!(told, Reserved::Exhausted { most: 10, until } if *until > Utc::now());
+        assert_eq!(told.iter().filter(refused).count(), 90);
+        assert_eq!(counted(&scratch, of).await, (0, 10));
+        scratch.drop().await;
+    }
+
+    #[tokio::test]
+    async fn what_is_released_may_be_had_again_and_what_is_used_may_not() {
+        let scratch = Scratch::new().await;
+        let of = organization(&scratch, "starter").await;
+        let subjects: Vec<Uuid> = (0..10).map(|_| Uuid::now_v7()).collect();
+        for subject in &subjects {
+            assert_eq!(take(&scratch, of, *subject).await, Reserved::Taken);
+        }
+        assert_eq!(take(&scratch, of, subjects[0]).await, Reserved::Already);
+        let mut conn = scratch.store.single().await.unwrap();
+        assert!(end(&mut conn, subjects[0], Ended::Used).await.unwrap());
+        assert!(!end(&mut conn, subjects[0], Ended::Released).await.unwrap(), "it has ended");
+        assert!(end(&mut conn, subjects[1], Ended::Released).await.unwrap());
+        drop(conn);
+        assert_eq!(counted(&scratch, of).await, (1, 8));
+        assert_eq!(take(&scratch, of, Uuid::now_v7()).await, Reserved::Taken);
+        assert!(matches!(take(&scratch, of, Uuid::now_v7()).await, Reserved::Exhausted { .. }));
+        scratch.drop().await;
+    }
+
+    #[tokio::test]
+    async fn another_plan_and_an_exception_count_at_once() {
+        let scratch = Scratch::new().await;
+        let of = organization(&scratch, "starter").await;
+        let run = async |sql: &'static str| {
+            sqlx::query(sql).bind(of.0).execute(&scratch.pool).await.unwrap();
+        };
+        run("insert into organization_limits (organization_id, metric, most, set_by) values ($1, 'generations', 0, 'o')").await;
+        assert!(matches!(
+            take(&scratch, of, Uuid::now_v7()).await,
+            Reserved::Exhausted { most: 0, .. }
+        ));
+        run("update organization_limits set most = null where organization_id = $1").await;
+        for _ in 0..12 {
+            assert_eq!(take(&scratch, of, Uuid::now_v7()).await, Reserved::Taken);
+        }
+        run("delete from organization_limits where organization_id = $1").await;
+        assert!(matches!(
+            take(&scratch, of, Uuid::now_v7()).await,
+            Reserved::Exhausted { most: 10, .. }
+        ));
+        run("update organizations set plan = 'business' where id = $1").await;
+        assert_eq!(take(&scratch, of, Uuid::now_v7()).await, Reserved::Taken);
+        scratch.drop().await;
+    }
+
+    #[tokio::test]
+    async fn what_a_job_left_behind_is_released() {
+        let scratch = Scratch::new().await;
+        let of = organization(&scratch, "starter").await;
+        let mut conn = scratch.store.single().await.unwrap();
+        let gone = JobId::new();
+        for (subject, job) in [(gone.0, Some(gone)), (Uuid::now_v7(), None)] {
+            reserve(&mut conn, of, Metric::Generations, subject, job).await.unwrap();
+        }
+        assert_eq!(sweep(&mut conn, 100).await.unwrap(), 0, "its job may be about to be inserted");
+        sqlx::query("update usage_reservations set reserved_at = now() - interval '2 minutes'")
+            .execute(&scratch.pool)
+            .await
+            .unwrap();
+        assert_eq!(sweep(&mut conn, 100).await.unwrap(), 1);
+        drop(conn);
+        assert_eq!(counted(&scratch, of).await, (0, 1), "what ends with no job stays");
+        scratch.drop().await;
+    }
+
+    #[tokio::test]
+    async fn a_period_is_a_month_from_the_anchor() {
+        let scratch = Scratch::new().await;
+        let moment = |text: &str| format!("{text}Z").parse::<DateTime<Utc>>().unwrap();
+        for (anchor, at, start, end) in [
+            (
+                "2026-01-31T10:00:00",
+                "2026-02-28T09:59:59",
+                "2026-01-31T10:00:00",
+                "2026-02-28T10:00:00",
+            ),
+            (
+                "2026-01-31T10:00:00",
+                "2026-02-28T10:00:00",
+                "2026-02-28T10:00:00",
+                "2026-03-31T10:00:00",
+            ),
+            (
+                "2026-01-31T10:00:00",
+                "2026-03-30T00:00:00",
+                "2026-02-28T10:00:00",
+                "2026-03-31T10:00:00",
+            ),
+            (
+                "2024-02-29T00:00:00",
+                "2025-03-01T00:00:00",
+                "2025-02-28T00:00:00",
+                "2025-03-29T00:00:00",
+            ),
+            (
+                "2025-12-15T00:00:00",
+                "2026-01-01T00:00:00",
+                "2025-12-15T00:00:00",
+                "2026-01-15T00:00:00",
+            ),
+        ] {
+            let (from, to): (DateTime<Utc>, DateTime<Utc>) =
+                sqlx::query_as("select * from usage_period($1, $2)")
+                    .bind(moment(anchor))
+                    .bind(moment(at))
+                    .fetch_one(&scratch.pool)
+                    .await
+                    .unwrap();
+            assert_eq!((from, to), (moment(start), moment(end)), "{anchor} at {at}");
+        }
+        scratch.drop().await;
+    }
+}
