@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use platforms::Platform;
 use serde_json::Value;
 
-use crate::{JobId, JobKind, Kind, OrganizationId, Queue};
+use crate::{ConnectionId, JobId, JobKind, Kind, OrganizationId, Queue};
 
 /// Who put a job into the ledger.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -111,6 +111,12 @@ impl NewJob {
 /// pauses the account.
 pub fn account_key(platform: Platform, account_id: &str) -> String {
     format!("account:{platform}:{account_id}")
+}
+
+/// The key that stands for one connected account of one organization: closed while a person must
+/// connect it again.
+pub fn connection_key(connection: ConnectionId) -> String {
+    format!("connection:{connection}")
 }
 
 /// The key that stands for one organization's work in one queue.

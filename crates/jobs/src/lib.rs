@@ -23,7 +23,7 @@ pub use ids::{
     ApiKeyId, AttachmentId, ConnectionId, ContentRequestId, ContentVersionId, FileId, IntentId,
     JobId, OrganizationId, PostId, ScheduleId, WorkerId,
 };
-pub use job::{NewJob, Origin, account_key, organization_key, publish_limit_keys};
+pub use job::{NewJob, Origin, account_key, connection_key, organization_key, publish_limit_keys};
 pub use limit::{Limit, Rate, Usage, limit_patterns};
 pub use queue::{Queue, UnknownQueue};
 pub use retry::Retry;

@@ -3,12 +3,14 @@
 //! **Invariant:** a token enters and leaves this file sealed, and only the worker's login can read
 //! one at all.
 
+pub mod refresh;
+
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::{Conn, Page, Result};
-use jobs::{ConnectionId, OrganizationId};
+use crate::{Conn, Page, Result, ledger};
+use jobs::{ConnectionId, OrganizationId, connection_key};
 use platforms::Platform;
 
 /// A connected account as people see it.
@@ -89,19 +91,32 @@ pub async fn list(conn: &mut Conn, filter: &Filter, page: Page) -> Result<Vec<Co
     .await?)
 }
 
+/// An access token as it is stored.
+#[derive(Clone, Debug)]
+pub struct SealedAccess {
+    /// The token, sealed for its row.
+    pub token: String,
+    /// Which one: whoever has something to say about the token says so with its version.
+    pub version: i64,
+}
+
 /// The sealed access token, bound to `platform_connections.access_token` and the connection's id;
 /// `None` when there is no such connection, or it cannot be used.
 ///
 /// # Errors
 /// [`crate::Error::Forbidden`] for every login but the worker's; [`crate::Error::Unavailable`].
-pub async fn sealed_access_token(conn: &mut Conn, id: ConnectionId) -> Result<Option<String>> {
-    Ok(sqlx::query_scalar!(
-        "select access_token from platform_connections where id = $1 and is_active",
+pub async fn sealed_access_token(
+    conn: &mut Conn,
+    id: ConnectionId,
+) -> Result<Option<SealedAccess>> {
+    Ok(sqlx::query_as!(
+        SealedAccess,
+        r#"select access_token as "token!", token_version as version
+           from platform_connections where id = $1 and is_active and access_token is not null"#,
         id.0
     )
     .fetch_optional(conn)
-    .await?
-    .flatten())
+    .await?)
 }
 
 /// Finds or makes the row of an account, locks it, and answers its id: `id` when it is new. A new
@@ -152,14 +167,17 @@ pub struct SealedTokens {
     pub metadata: Value,
 }
 
-/// Stores the tokens and makes the connection usable.
+/// Stores the tokens, makes the connection usable, and lets go of what waited for it. Whatever was
+/// known of older tokens is forgotten.
 ///
 /// # Errors
 /// [`crate::Error::Unavailable`].
 pub async fn activate(conn: &mut Conn, id: ConnectionId, tokens: &SealedTokens) -> Result<()> {
     sqlx::query!(
         "update platform_connections set access_token = $2, refresh_token = $3, token_expires_at = $4,
-             scopes = $5, metadata = metadata || $6, is_active = true, inactive_reason = null, updated_at = now()
+             scopes = $5, metadata = metadata || $6, is_active = true, inactive_reason = null, updated_at = now(),
+             token_version = token_version + 1, refresh_owner = null, refresh_until = null,
+             refresh_lost = 0, refresh_doubt_at = null
          where id = $1",
         id.0,
         tokens.access,
@@ -168,42 +186,54 @@ pub async fn activate(conn: &mut Conn, id: ConnectionId, tokens: &SealedTokens) 
         &tokens.scopes,
         tokens.metadata
     )
-    .execute(conn)
+    .execute(&mut *conn)
     .await?;
+    ledger::reopen_key(conn, &connection_key(id)).await?;
     Ok(())
 }
 
-/// Makes a connection unusable; its tokens stay, since the network may only be wrong for now. Says
-/// whether it was usable before.
+/// Makes a connection unusable because of its access token of this version; its tokens stay, since
+/// the network may only be wrong for now. Says whether it was usable before: `false` also when the
+/// token has been replaced since.
 ///
 /// # Errors
 /// [`crate::Error::Unavailable`].
-pub async fn deactivate(conn: &mut Conn, id: ConnectionId, reason: &str) -> Result<bool> {
+pub async fn deactivate(
+    conn: &mut Conn,
+    id: ConnectionId,
+    version: i64,
+    reason: &str,
+) -> Result<bool> {
     let done = sqlx::query!(
         "update platform_connections set is_active = false, inactive_reason = $2, updated_at = now()
-         where id = $1 and is_active",
+         where id = $1 and is_active and token_version = $3",
         id.0,
-        reason
+        reason,
+        version
     )
     .execute(conn)
     .await?;
     Ok(done.rows_affected() == 1)
 }
 
-/// Makes a connection unusable and wipes its tokens.
+/// Makes a connection unusable and wipes its tokens. What waited for it to be connected again waits
+/// no longer.
 ///
 /// # Errors
 /// [`crate::Error::Unavailable`].
 pub async fn wipe(conn: &mut Conn, id: ConnectionId, reason: &str) -> Result<()> {
     sqlx::query!(
         "update platform_connections set access_token = null, refresh_token = null,
-             token_expires_at = null, is_active = false, inactive_reason = $2, updated_at = now()
+             token_expires_at = null, is_active = false, inactive_reason = $2, updated_at = now(),
+             token_version = token_version + 1, refresh_owner = null, refresh_until = null,
+             refresh_lost = 0, refresh_doubt_at = null
          where id = $1",
         id.0,
         reason
     )
-    .execute(conn)
+    .execute(&mut *conn)
     .await?;
+    ledger::reopen_key(conn, &connection_key(id)).await?;
     Ok(())
 }
 

@@ -49,6 +49,8 @@ pub(crate) enum Next {
     Reconnect {
         /// Its own words.
         reason: String,
+        /// Which version of the account's tokens it was.
+        token_version: i64,
     },
     /// No attempt can succeed.
     Fail(Problem),
@@ -63,6 +65,8 @@ pub(crate) struct Account<'a> {
     pub(crate) id: &'a str,
     /// See [`connectors::Connector::publish_key`].
     pub(crate) publish_key: &'a str,
+    /// The version of the account's tokens that the call was made with.
+    pub(crate) token_version: i64,
 }
 
 impl Account<'_> {
@@ -127,7 +131,9 @@ fn after_refusal(
         ErrorClass::RateLimited => later(refusal.closed.as_ref(), account, now, "rate_limited"),
         ErrorClass::Quota => later(refusal.closed.as_ref(), account, now, "quota"),
         // A refresh of the token comes before this, once connections are refreshed.
-        ErrorClass::AuthRefresh | ErrorClass::AuthReconnect => Next::Reconnect { reason: said },
+        ErrorClass::AuthRefresh | ErrorClass::AuthReconnect => {
+            Next::Reconnect { reason: said, token_version: account.token_version }
+        }
         ErrorClass::Duplicate | ErrorClass::Ambiguous | ErrorClass::Ignore if publishes => {
             Next::LookUp { reason: said }
         }
@@ -190,7 +196,7 @@ mod tests {
     const KEY: &str = "x:user:7:POST /2/tweets";
 
     fn account() -> Account<'static> {
-        Account { platform: Platform::Twitter, id: "7", publish_key: KEY }
+        Account { platform: Platform::Twitter, id: "7", publish_key: KEY, token_version: 3 }
     }
 
     fn now() -> DateTime<Utc> {
@@ -261,7 +267,7 @@ mod tests {
     #[test]
     fn a_refused_token_asks_for_the_account_and_not_for_another_attempt() {
         for class in [ErrorClass::AuthRefresh, ErrorClass::AuthReconnect] {
-            assert!(matches!(refused(class, None), Next::Reconnect { .. }));
+            assert!(matches!(refused(class, None), Next::Reconnect { token_version: 3, .. }));
         }
     }
 

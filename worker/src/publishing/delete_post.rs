@@ -5,7 +5,7 @@
 use serde_json::json;
 
 use super::decide::{Account, Next, after_error};
-use super::settle::lose_connection;
+use super::settle::{lose_connection, replaced};
 use super::target;
 use crate::run::{Answer, Run, failed};
 use jobs::kinds::{DeletePost, DeletedPost};
@@ -35,7 +35,7 @@ pub(crate) async fn delete_post(run: Run<DeletePost>) -> Answer<DeletePost> {
     let platform = connection.platform.parse().map_err(|_| {
         Failure::Dead(Problem::new(Code::Internal, "The account's network is unknown."))
     })?;
-    let access = target::access(&run.fleet, &mut tx, connection.id, &connection.account_id)
+    let right = target::right(&run.fleet, &mut tx, connection.id, &connection.account_id)
         .await?
         .map_err(|problem| match problem.code {
             Code::AccountDisconnected => Failure::Dead(problem),
@@ -45,8 +45,13 @@ pub(crate) async fn delete_post(run: Run<DeletePost>) -> Answer<DeletePost> {
 
     let connector = run.fleet.connector(platform);
     let publish_key = connector.publish_key(&connection.account_id);
-    let account = Account { platform, id: &connection.account_id, publish_key: &publish_key };
-    match connector.delete(&access, &post.platform_post_id).await {
+    let account = Account {
+        platform,
+        id: &connection.account_id,
+        publish_key: &publish_key,
+        token_version: right.token_version,
+    };
+    match connector.delete(&right.access, &post.platform_post_id).await {
         Ok(_) => deleted(&run, &post).await,
         Err(error) => give_way(&run, &post, account, error).await,
     }
@@ -87,12 +92,15 @@ async fn give_way(
     match after_error(error, account, now) {
         Next::Later { until, why } => Err(Failure::Snooze { until, why, close: true }),
         Next::Again { problem, .. } => Err(Failure::Retry(problem)),
-        Next::Reconnect { reason } => {
+        Next::Reconnect { reason, token_version } => {
             let reason = format!(
                 "The network no longer accepts the account's token ({reason}). Connect the account again."
             );
             let connection = post.platform_connection_id;
-            lose_connection(&mut tx, post.organization_id, connection, &reason).await?;
+            let organization = post.organization_id;
+            if !lose_connection(&mut tx, organization, connection, token_version, &reason).await? {
+                return Err(Failure::Snooze { until: now, why: replaced(), close: false });
+            }
             run.end_dead(tx, Problem::new(Code::AccountDisconnected, reason)).await
         }
         Next::Fail(problem) => run.end_dead(tx, problem).await,

@@ -17,7 +17,7 @@ use super::settle::{entry, lock, reconcile_job, record_post, settle, tell};
 use super::target::{self, Target};
 use super::upload::upload_missing;
 use crate::run::{Answer, Ended, Run, failed};
-use connectors::{Access, Closed, Commit, Draft, Posted};
+use connectors::{Closed, Commit, Draft, Posted};
 use jobs::kinds::{PublishPost, PublishedPost};
 use jobs::{Code, Failure, IntentId, Problem, Wait, account_key};
 use store::intents::{self, Closing, Intent, NewIntent, Standing};
@@ -44,10 +44,11 @@ pub(crate) async fn publish_post(run: Run<PublishPost>) -> Answer<PublishPost> {
     };
     let draft = Draft { text: target.content.text.clone(), media_ids };
     let noted = Instant::now();
-    let (intent, access) = match open_intent(&run, &target, &draft).await? {
+    let (intent, target) = match open_intent(&run, &target, &draft).await? {
         ControlFlow::Continue(opened) => opened,
         ControlFlow::Break(ended) => return Ok(ended),
     };
+    let access = target.access.clone();
     let call = Call { intent, noted, platform: target.content.platform, access, draft };
     let sent = run.shielded(call::send(run.fleet.clone(), call, run.stop.clone())).await;
     let sent = sent.unwrap_or_else(|error| {
@@ -167,7 +168,7 @@ async fn open_intent(
     run: &Run<PublishPost>,
     target: &Target,
     draft: &Draft,
-) -> Step<(IntentId, Access)> {
+) -> Step<(IntentId, Target)> {
     let mut tx = run.begin().await?;
     let schedule = lock(&mut tx, target.schedule.organization_id, target.schedule.id).await?;
     if schedule.status != Status::Publishing {
@@ -181,11 +182,11 @@ async fn open_intent(
         }
         Ok(now) => match closed_key(run, &mut tx, target, &schedule).await? {
             Some(next) => Err(next),
-            None => Ok(now.access),
+            None => Ok(now),
         },
     };
-    let access = match looked {
-        Ok(access) => access,
+    let target = match looked {
+        Ok(target) => target,
         Err(next) => {
             return settle(run, tx, &schedule, next, publish_outcome).await.map(ControlFlow::Break);
         }
@@ -209,7 +210,7 @@ async fn open_intent(
         return settle(run, tx, &schedule, next, publish_outcome).await.map(ControlFlow::Break);
     }
     tx.commit().await.map_err(failed)?;
-    Ok(ControlFlow::Continue((id, access)))
+    Ok(ControlFlow::Continue((id, target)))
 }
 
 fn later(code: &str, message: &str, schedule: &Locked, wait: Option<TimeDelta>) -> Next {

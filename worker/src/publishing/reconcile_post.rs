@@ -8,7 +8,7 @@
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::decide::{self, EMPTY_READS, Finding, Next, after_error, attempts_left};
-use super::settle::{entry, fail, lock, lose_connection, publish_job, record_post, tell};
+use super::settle::{entry, fail, lock, lose_connection, publish_job, record_post, replaced, tell};
 use super::target;
 use crate::fleet::Fleet;
 use crate::run::{Answer, Run, failed};
@@ -50,9 +50,9 @@ pub(crate) async fn reconcile_post(run: Run<ReconcilePost>) -> Answer<ReconcileP
     let reason = "The worker that published it died before it could write down the answer.";
     intents::close(&mut tx, intent.id, &Closing::Unknown { reason }).await.map_err(failed)?;
     let connection = schedule.platform_connection_id;
-    let access = target::access(&run.fleet, &mut tx, connection, &schedule.account_id).await?;
-    let access = match access {
-        Ok(access) => access,
+    let right = target::right(&run.fleet, &mut tx, connection, &schedule.account_id).await?;
+    let right = match right {
+        Ok(right) => right,
         Err(problem) if problem.code != Code::AccountDisconnected && !run.is_last_attempt() => {
             return Err(Failure::Retry(problem));
         }
@@ -61,9 +61,9 @@ pub(crate) async fn reconcile_post(run: Run<ReconcilePost>) -> Answer<ReconcileP
     let first_call = intents::first_call(&mut tx, intent.id).await.map_err(failed)?;
     tx.commit().await.map_err(failed)?;
     let first_call = first_call.unwrap_or(intent.opened_at);
-    match look(&run, &schedule, &intent, first_call, &access).await? {
+    match look(&run, &schedule, &intent, first_call, &right.access).await? {
         Ok(post) => write(&run, post).await,
-        Err(error) => no_look(&run, error).await,
+        Err(error) => no_look(&run, right.token_version, error).await,
     }
 }
 
@@ -220,7 +220,11 @@ async fn publish_again(
 }
 
 /// The account could not be read.
-async fn no_look(run: &Run<ReconcilePost>, error: connectors::Error) -> Answer<ReconcilePost> {
+async fn no_look(
+    run: &Run<ReconcilePost>,
+    token_version: i64,
+    error: connectors::Error,
+) -> Answer<ReconcilePost> {
     let mut tx = run.begin().await?;
     let (schedule, intent) = lock_both(run, &mut tx).await?;
     let publish_key = run.fleet.connector(schedule.platform).publish_key(&schedule.account_id);
@@ -228,6 +232,7 @@ async fn no_look(run: &Run<ReconcilePost>, error: connectors::Error) -> Answer<R
         platform: schedule.platform,
         id: &schedule.account_id,
         publish_key: &publish_key,
+        token_version,
     };
     let problem = match after_error(error, account, schedule.now) {
         Next::Later { until, why } => return Err(Failure::Snooze { until, why, close: true }),
@@ -235,10 +240,14 @@ async fn no_look(run: &Run<ReconcilePost>, error: connectors::Error) -> Answer<R
             return Err(Failure::Retry(problem));
         }
         Next::Again { problem, .. } | Next::Fail(problem) => problem,
-        Next::Reconnect { reason } => {
+        Next::Reconnect { reason, token_version } => {
             let reason = format!("The network no longer accepts the account's token ({reason}).");
             let connection = schedule.platform_connection_id;
-            lose_connection(&mut tx, schedule.organization_id, connection, &reason).await?;
+            let organization = schedule.organization_id;
+            if !lose_connection(&mut tx, organization, connection, token_version, &reason).await? {
+                let until = schedule.now + TimeDelta::seconds(1);
+                return Err(Failure::Snooze { until, why: replaced(), close: false });
+            }
             Problem::new(Code::AccountDisconnected, reason)
         }
         Next::Hold { reason } | Next::LookUp { reason } => {

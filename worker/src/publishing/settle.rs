@@ -2,7 +2,7 @@
 //!
 //! **Invariant:** a schedule's status, its event and the end of its job are true in one transaction.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::json;
 
 use super::decide::Next;
@@ -11,7 +11,7 @@ use connectors::Posted;
 use jobs::kinds::{PublishPost, ReconcilePost};
 use jobs::{
     Code, Failure, IntentId, JobKind, NewJob, OrganizationId, Origin, PostId, Problem, ScheduleId,
-    account_key,
+    Wait, account_key,
 };
 use platforms::Platform;
 use store::published_posts::NewPost;
@@ -107,10 +107,16 @@ pub(super) async fn settle<K: JobKind>(
             Err(Failure::Retry(Problem::new(Code::Internal, "an outcome without a call")))
         }
         Next::Hold { reason } => hold(run, tx, schedule, &reason, output).await,
-        Next::Reconnect { reason } => {
+        Next::Reconnect { reason, token_version } => {
             let mut tx = tx;
-            let reason = reconnect(&mut tx, schedule, &reason).await?;
-            hold(run, tx, schedule, &reason, output).await
+            match reconnect(&mut tx, schedule, token_version, &reason).await? {
+                Some(reason) => hold(run, tx, schedule, &reason, output).await,
+                None => {
+                    let until = schedule.now + TimeDelta::seconds(1);
+                    let next = Next::Later { until, why: replaced() };
+                    Box::pin(settle(run, tx, schedule, next, output)).await
+                }
+            }
         }
         Next::Fail(problem) => fail(run, tx, schedule, problem).await,
         Next::Again { problem, forget_media } => {
@@ -128,30 +134,43 @@ pub(super) async fn settle<K: JobKind>(
     }
 }
 
+/// Why a job whose token was replaced while it was used runs again.
+pub(super) fn replaced() -> Wait {
+    Wait {
+        code: "retry".to_owned(),
+        message: "the account has new tokens by now".to_owned(),
+        key: None,
+    }
+}
+
 /// Makes the account unusable, because the network does not accept its token, and says what a
-/// person must do.
+/// person must do; nothing of that when the account has other tokens by now.
 pub(super) async fn reconnect(
     tx: &mut Claimed,
     schedule: &Locked,
+    token_version: i64,
     said: &str,
-) -> Result<String, Failure> {
+) -> Result<Option<String>, Failure> {
     let connection = schedule.platform_connection_id;
     let reason = format!(
         "The network no longer accepts the account's token ({said}). Connect the account again."
     );
-    lose_connection(tx, schedule.organization_id, connection, &reason).await?;
-    Ok(reason)
+    let lost = lose_connection(tx, schedule.organization_id, connection, token_version, &reason);
+    Ok(lost.await?.then_some(reason))
 }
 
-/// Makes an account unusable and tells the people of the organization, once.
+/// Makes an account unusable and tells the people of the organization, once. `false` when the
+/// account has other tokens than those of this version by now, and can be used.
 pub(super) async fn lose_connection(
     tx: &mut Claimed,
     organization: OrganizationId,
     connection: jobs::ConnectionId,
+    token_version: i64,
     reason: &str,
-) -> Result<(), Failure> {
-    if !connections::deactivate(tx, connection, reason).await.map_err(failed)? {
-        return Ok(());
+) -> Result<bool, Failure> {
+    if !connections::deactivate(tx, connection, token_version, reason).await.map_err(failed)? {
+        let now = connections::sealed_access_token(tx, connection).await.map_err(failed)?;
+        return Ok(now.is_none());
     }
     let data = json!({ "platformConnectionId": connection });
     events::record(
@@ -164,7 +183,8 @@ pub(super) async fn lose_connection(
         data,
     )
     .await
-    .map_err(failed)
+    .map_err(failed)?;
+    Ok(true)
 }
 
 async fn hold<K: JobKind>(

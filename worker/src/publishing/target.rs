@@ -32,6 +32,8 @@ pub(super) struct Target {
     pub(super) content: Publishable,
     /// The right to do so.
     pub(super) access: Access,
+    /// The version of the account's tokens that gives it.
+    pub(super) token_version: i64,
     /// The key under which the network counts publishing calls of the account.
     pub(super) publish_key: String,
 }
@@ -43,8 +45,18 @@ impl Target {
             platform: self.content.platform,
             id: &self.content.account_id,
             publish_key: &self.publish_key,
+            token_version: self.token_version,
         }
     }
+}
+
+/// The right to act for an account.
+#[derive(Clone, Debug)]
+pub(super) struct Right {
+    /// The right.
+    pub(super) access: Access,
+    /// The version of the account's tokens that gives it.
+    pub(super) token_version: i64,
 }
 
 /// Checks a locked schedule's content and account again and opens the account's token; or says what
@@ -69,14 +81,15 @@ pub(super) async fn open<K: JobKind>(
         }
         Err(problem) => return Ok(Err(Next::Fail(problem))),
     };
-    let access =
-        access(&run.fleet, conn, schedule.platform_connection_id, &content.account_id).await?;
-    Ok(match access {
-        Ok(access) => Ok(Target {
+    let right =
+        right(&run.fleet, conn, schedule.platform_connection_id, &content.account_id).await?;
+    Ok(match right {
+        Ok(Right { access, token_version }) => Ok(Target {
             schedule: schedule.clone(),
             publish_key: run.fleet.connector(content.platform).publish_key(&content.account_id),
             content,
             access,
+            token_version,
         }),
         Err(problem) if problem.code == Code::AccountDisconnected => {
             Err(Next::Hold { reason: problem.message })
@@ -86,12 +99,12 @@ pub(super) async fn open<K: JobKind>(
 }
 
 /// The right to act for an account; or the problem with its token.
-pub(super) async fn access(
+pub(super) async fn right(
     fleet: &Fleet,
     conn: &mut Conn,
     connection: ConnectionId,
     account_id: &str,
-) -> Result<Result<Access, Problem>, Failure> {
+) -> Result<Result<Right, Problem>, Failure> {
     let Some(sealed) = connections::sealed_access_token(conn, connection).await.map_err(failed)?
     else {
         return Ok(Err(Problem::new(
@@ -100,10 +113,14 @@ pub(super) async fn access(
         )));
     };
     let opened = sealed
+        .token
         .parse::<Sealed>()
         .and_then(|sealed| fleet.token_keys.open(&sealed, &access_token_at(connection)));
     Ok(match opened {
-        Ok(token) => Ok(Access { account_id: account_id.to_owned(), token }),
+        Ok(token) => Ok(Right {
+            access: Access { account_id: account_id.to_owned(), token },
+            token_version: sealed.version,
+        }),
         Err(error) => {
             tracing::error!(connection.id = %connection, %error, "a token does not open");
             Err(Problem::new(

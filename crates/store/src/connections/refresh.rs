@@ -1,0 +1,272 @@
+//! Who refreshes an account's tokens, and what came of it.
+//!
+//! A refresh token may be good for one use only, so one worker takes a lease on the row, calls the
+//! network outside of any transaction, and writes what it was told. A lease that ran out was held by
+//! a worker that may have called: its answer counts as lost.
+//!
+//! **Invariant:** what is learned of one version of the tokens changes nothing of another; new tokens
+//! are written even when the lease has run out, because nobody else can have them.
+
+use chrono::{DateTime, Utc};
+use serde_json::json;
+use std::time::Duration;
+use uuid::Uuid;
+
+use crate::{Conn, Result, events, ledger};
+use jobs::{ConnectionId, OrganizationId, connection_key};
+use platforms::Platform;
+
+/// How often a refresh goes out whose answer was lost before: once, and once again.
+pub const LOST_MAX: i32 = 2;
+
+/// The right to refresh one version of an account's tokens.
+#[derive(Clone, Debug)]
+pub struct Lease {
+    /// The account.
+    pub connection_id: ConnectionId,
+    /// Whose it is.
+    pub organization_id: OrganizationId,
+    /// The network.
+    pub platform: Platform,
+    /// The network's own id of the account.
+    pub account_id: String,
+    /// Who holds the lease.
+    pub owner: Uuid,
+    /// Which tokens.
+    pub version: i64,
+    /// The refresh token, sealed for its row.
+    pub refresh_token: String,
+    /// How many answers were lost before.
+    pub lost: i32,
+}
+
+/// What became of the wish to refresh.
+#[derive(Clone, Debug)]
+pub enum Taken {
+    /// The caller refreshes, and nobody else.
+    Leased(Lease),
+    /// Somebody else does.
+    Busy {
+        /// At the latest until then.
+        until: DateTime<Utc>,
+    },
+    /// The tokens are others by now.
+    Changed,
+    /// Too many answers were lost: the refresh token is not used again.
+    Spent {
+        /// Until when the access token is good.
+        ends_at: Option<DateTime<Utc>>,
+    },
+    /// There is no such account, it cannot be used, or it has no refresh token.
+    Unusable,
+}
+
+/// Takes the lease to refresh the tokens of a version; `owner` is new for each try.
+///
+/// # Errors
+/// [`crate::Error::Unavailable`].
+pub async fn lease(
+    conn: &mut Conn,
+    id: ConnectionId,
+    version: i64,
+    owner: Uuid,
+    length: Duration,
+) -> Result<Taken> {
+    let leased = sqlx::query!(
+        r#"update platform_connections set
+               refresh_owner = $3, refresh_until = clock_timestamp() + make_interval(secs => $4),
+               refresh_lost = refresh_lost + (refresh_owner is not null)::int,
+               refresh_doubt_at = case when refresh_owner is null then refresh_doubt_at
+                                       else coalesce(refresh_doubt_at, now()) end
+           where id = $1 and token_version = $2 and is_active and refresh_token is not null
+             and (refresh_until is null or refresh_until <= clock_timestamp())
+             and refresh_lost + (refresh_owner is not null)::int < $5
+           returning organization_id, platform, account_id, refresh_token as "refresh_token!", refresh_lost"#,
+        id.0,
+        version,
+        owner,
+        length.as_secs_f64(),
+        LOST_MAX
+    )
+    .fetch_optional(&mut *conn)
+    .await?;
+    if let Some(row) = leased {
+        return Ok(Taken::Leased(Lease {
+            connection_id: id,
+            organization_id: OrganizationId(row.organization_id),
+            platform: super::platform(&row.platform)?,
+            account_id: row.account_id,
+            owner,
+            version,
+            refresh_token: row.refresh_token,
+            lost: row.refresh_lost,
+        }));
+    }
+    let row = sqlx::query!(
+        r#"select token_version, is_active and refreshable as "usable!", token_expires_at,
+                  refresh_until, refresh_until > clock_timestamp() as busy
+           from platform_connections where id = $1"#,
+        id.0
+    )
+    .fetch_optional(conn)
+    .await?;
+    Ok(match row {
+        Some(row) if row.usable && row.token_version != version => Taken::Changed,
+        Some(row) if row.usable => match row.refresh_until {
+            Some(until) if row.busy == Some(true) => Taken::Busy { until },
+            Some(_) | None => Taken::Spent { ends_at: row.token_expires_at },
+        },
+        Some(_) | None => Taken::Unusable,
+    })
+}
+
+/// New tokens, sealed for their row.
+#[derive(Clone, Debug)]
+pub struct Rotated {
+    /// The access token.
+    pub access: String,
+    /// The refresh token; `None` when the old one stays.
+    pub refresh: Option<String>,
+    /// How long the access token is good from now on, where the network said so.
+    pub expires_in: Option<Duration>,
+    /// The scopes; `None` when they stay.
+    pub scopes: Option<Vec<String>>,
+}
+
+/// Stores new tokens in place of those of `version`, and answers the new version; `None` when those
+/// had been replaced or wiped.
+///
+/// # Errors
+/// [`crate::Error::Unavailable`]: then it is to be repeated, since nobody else has these tokens.
+pub async fn rotate(
+    conn: &mut Conn,
+    id: ConnectionId,
+    version: i64,
+    tokens: &Rotated,
+) -> Result<Option<i64>> {
+    Ok(sqlx::query_scalar!(
+        "update platform_connections set
+             access_token = $3, refresh_token = coalesce($4, refresh_token),
+             token_expires_at = now() + make_interval(secs => $5),
+             scopes = coalesce($6, scopes), token_version = token_version + 1,
+             refresh_owner = null, refresh_until = null, refresh_lost = 0, refresh_doubt_at = null,
+             updated_at = now()
+         where id = $1 and token_version = $2 and access_token is not null
+         returning token_version",
+        id.0,
+        version,
+        tokens.access,
+        tokens.refresh,
+        tokens.expires_in.map(|length| length.as_secs_f64()),
+        tokens.scopes.as_deref()
+    )
+    .fetch_optional(conn)
+    .await?)
+}
+
+/// How a refresh without new tokens ended, when the grant is not known to be dead.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ended {
+    /// The network did nothing: it was not reached, or it refused for another reason.
+    Untouched,
+    /// The network failed, and may have used up the refresh token.
+    Failed,
+    /// No answer came, and the network may have used up the refresh token.
+    Lost,
+}
+
+/// Gives the lease back; `false` when it was somebody else's by now.
+///
+/// # Errors
+/// [`crate::Error::Unavailable`].
+pub async fn release(conn: &mut Conn, lease: &Lease, ended: Ended) -> Result<bool> {
+    let (lost, doubt) = match ended {
+        Ended::Untouched => (0, false),
+        Ended::Failed => (0, true),
+        Ended::Lost => (1, true),
+    };
+    let done = sqlx::query!(
+        "update platform_connections set refresh_owner = null, refresh_until = null,
+             refresh_lost = refresh_lost + $3,
+             refresh_doubt_at = case when $4 then coalesce(refresh_doubt_at, now()) else refresh_doubt_at end
+         where id = $1 and refresh_owner = $2",
+        lease.connection_id.0,
+        lease.owner,
+        lost,
+        doubt
+    )
+    .execute(conn)
+    .await?;
+    Ok(done.rows_affected() == 1)
+}
+
+/// What giving up came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum GaveUp {
+    /// The account is unusable from now on: its people are told, its jobs wait.
+    Disconnected,
+    /// An answer was lost before, so the refusal may only mean that the network has moved on: the
+    /// access token is used to its end, and the refresh token no more.
+    WorksUntil(DateTime<Utc>),
+    /// Nothing changed: the tokens are others by now, or the account was unusable already.
+    Nothing,
+}
+
+/// The network refuses the refresh token of `version`, or it is spent and the access token has ended:
+/// makes the account unusable, tells its people once, and lets its jobs wait until it is connected
+/// again.
+///
+/// # Errors
+/// [`crate::Error::Unavailable`].
+pub async fn give_up(
+    conn: &mut Conn,
+    id: ConnectionId,
+    version: i64,
+    reason: &str,
+) -> Result<GaveUp> {
+    let row = sqlx::query!(
+        r#"select organization_id, token_expires_at,
+                  refresh_doubt_at is not null and token_expires_at > clock_timestamp() as works
+           from platform_connections where id = $1 and token_version = $2 and is_active for update"#,
+        id.0,
+        version
+    )
+    .fetch_optional(&mut *conn)
+    .await?;
+    let Some(row) = row else { return Ok(GaveUp::Nothing) };
+    if let (Some(ends_at), Some(true)) = (row.token_expires_at, row.works) {
+        sqlx::query!(
+            "update platform_connections set refresh_owner = null, refresh_until = null,
+                 refresh_lost = greatest(refresh_lost, $2) where id = $1",
+            id.0,
+            LOST_MAX
+        )
+        .execute(conn)
+        .await?;
+        return Ok(GaveUp::WorksUntil(ends_at));
+    }
+    sqlx::query!(
+        "update platform_connections set is_active = false, inactive_reason = $2, refresh_owner = null,
+             refresh_until = null, updated_at = now() where id = $1",
+        id.0,
+        reason
+    )
+    .execute(&mut *conn)
+    .await?;
+    ledger::close_key(&mut *conn, &connection_key(id), None, reason).await?;
+    let data = json!({ "platformConnectionId": id });
+    events::record(
+        conn,
+        OrganizationId(row.organization_id),
+        "connection.reconnect_needed",
+        "platform_connection",
+        id.0,
+        reason,
+        data,
+    )
+    .await?;
+    Ok(GaveUp::Disconnected)
+}
+
+#[cfg(test)]
+mod tests;

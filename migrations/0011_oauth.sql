@@ -1,0 +1,22 @@
+-- Tokens that are refreshed: by one worker at a time, and never back to older ones.
+
+set local lock_timeout = '5s';
+
+alter table platform_connections
+    -- Moves whenever the tokens change. Whoever learned something about a token says which version
+    -- it was, so that what is true of an old one does nothing to its successor.
+    add column token_version     bigint not null default 1,
+    -- Who refreshes, and until when nobody else may.
+    add column refresh_owner     uuid,
+    add column refresh_until     timestamptz,
+    -- How many refreshes of these tokens went out without an answer.
+    add column refresh_lost      integer not null default 0,
+    -- Since when the network may have used up the refresh token without our knowing the next one.
+    add column refresh_doubt_at  timestamptz,
+    -- For those who may not see the token.
+    add column refreshable       boolean not null generated always as (refresh_token is not null) stored,
+    add constraint platform_connections_refresh_lease
+        check ((refresh_owner is null) = (refresh_until is null));
+
+grant select (token_expires_at, token_version, refresh_until, refresh_lost, refresh_doubt_at, refreshable)
+    on platform_connections to ezre_scheduler;
