@@ -11,6 +11,7 @@ mod control;
 mod dispatch;
 mod figures;
 mod fleet;
+mod keys;
 mod maintenance;
 mod organizations;
 mod publishing;
@@ -19,6 +20,7 @@ mod run;
 use anyhow::Context;
 use boot::admin::Checks;
 use boot::{Process, WorkerConfig};
+use clap::{Parser, Subcommand};
 use secrecy::ExposeSecret;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -34,8 +36,39 @@ use store::{Login, Store};
 
 /// How long a network may take to accept a connection.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
+
+/// The worker of Ezre Comms.
+#[derive(Debug, Parser)]
+#[command(version)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// The keys that seal tokens.
+    #[command(subcommand)]
+    Keys(Keys),
+}
+
+#[derive(Debug, Subcommand)]
+enum Keys {
+    /// Seals every token with the first key of `TOKEN_KEYS`, while the fleet runs.
+    Rotate,
+}
+
 #[tokio::main]
 async fn main() -> ExitCode {
+    if let Some(Command::Keys(Keys::Rotate)) = Arguments::parse().command {
+        return match keys::rotate().await {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => {
+                tracing::error!(error = format!("{error:#}"), "the keys are not rotated");
+                ExitCode::FAILURE
+            }
+        };
+    }
     let config = boot::or_exit(WorkerConfig::from_env());
     let telemetry = match boot::telemetry::start(Process::Worker, &config.log) {
         Ok(telemetry) => telemetry,

@@ -3,6 +3,7 @@
 //! **Invariant:** a token enters and leaves this file sealed, and only the worker's login can read
 //! one at all.
 
+pub mod keys;
 pub mod refresh;
 
 use chrono::{DateTime, Utc};

@@ -418,3 +418,28 @@ fn whatever_happens_in_whatever_order_old_news_change_nothing() {
         .unwrap();
     runtime.block_on(stage.end());
 }
+
+#[tokio::test]
+async fn a_token_is_sealed_anew_only_in_the_place_of_itself() {
+    use crate::connections::keys::{Stored, reseal, stored};
+    let stage = Stage::new().await;
+    let mut conn = stage.store.single().await.unwrap();
+    let [old] = &stored(&mut conn, None, 10).await.unwrap()[..] else { panic!("one account") };
+    assert_eq!(
+        (old.access.as_deref(), old.refresh.as_deref()),
+        (Some("access 0"), Some("refresh 0"))
+    );
+    assert!(stored(&mut conn, Some(old.id), 10).await.unwrap().is_empty(), "behind the last");
+    let new = Stored { access: Some("a".into()), refresh: Some("r".into()), ..old.clone() };
+    let version = stage.version().await;
+    let lease = stage.leased(version).await;
+    assert!(reseal(&mut conn, old, &new).await.unwrap());
+    assert!(!reseal(&mut conn, old, &new).await.unwrap(), "it is no longer what was opened");
+    assert_eq!(stage.version().await, version, "they are the same tokens");
+    assert!(stage.rotate(lease.version).await.is_some(), "a refresh goes on");
+    assert!(!reseal(&mut conn, &new, old).await.unwrap(), "old tokens do not come back");
+    connections::wipe(&mut conn, stage.connection, "disconnected").await.unwrap();
+    assert!(stored(&mut conn, None, 10).await.unwrap().is_empty());
+    drop(conn);
+    stage.end().await;
+}
