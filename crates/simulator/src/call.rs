@@ -3,6 +3,8 @@
 //! **Invariant:** the bearer token leaves [`Call`] only towards the accounts of the network; what
 //! the journal takes from a call has been cleaned of it.
 
+use std::time::Duration;
+
 use axum::body::Body;
 use axum::extract::{DefaultBodyLimit, FromRequest, Multipart};
 use axum::response::Response;
@@ -13,7 +15,9 @@ use hyper::{Request, header};
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 
+use crate::connection::Line;
 use crate::journal::{Note, What, Who};
+use crate::stream::Pieces;
 
 /// Strings longer than this are cut in the journal, in characters.
 const JOURNAL_STRING: usize = 4_000;
@@ -59,6 +63,12 @@ pub(crate) struct Call {
     pub(crate) bearer: Option<String>,
     /// What came with HTTP Basic, still encoded.
     pub(crate) basic: Option<String>,
+    /// The header `x-api-key`.
+    pub(crate) api_key: Option<String>,
+    /// The header `anthropic-version`.
+    pub(crate) anthropic_version: Option<String>,
+    /// The header `host`.
+    pub(crate) host: Option<String>,
     pub(crate) payload: Payload,
     pub(crate) body_sha256: String,
     pub(crate) body_bytes: u64,
@@ -75,6 +85,11 @@ impl Call {
             let (scheme, value) = authorization?.split_once(' ')?;
             scheme.eq_ignore_ascii_case(wanted).then(|| value.trim().to_owned())
         };
+        let named = |name: &str| {
+            parts.headers.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned)
+        };
+        let (api_key, host) = (named("x-api-key"), named("host"));
+        let anthropic_version = named("anthropic-version");
         let (bearer, basic) = (credentials("bearer"), credentials("basic"));
         Self {
             method: parts.method.as_str().to_owned(),
@@ -83,6 +98,9 @@ impl Call {
             query,
             bearer,
             basic,
+            api_key,
+            anthropic_version,
+            host,
             body_sha256: hex::encode(Sha256::digest(&body)),
             body_bytes: body.len() as u64,
             payload: Payload::read(parts, body).await,
@@ -103,12 +121,19 @@ impl Call {
         fields.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
     }
 
+    /// A text of the body, by its name.
+    pub(crate) fn json_text(&self, name: &str) -> Option<&str> {
+        match &self.payload {
+            Payload::Json(body) => body.get(name).and_then(Value::as_str),
+            _ => None,
+        }
+    }
+
     /// `text` without the token.
     pub(crate) fn clean(&self, text: &str) -> String {
-        match self.bearer.as_deref().filter(|token| !token.is_empty()) {
-            Some(token) => text.replace(token, "[token]"),
-            None => text.to_owned(),
-        }
+        let secrets = [self.bearer.as_deref(), self.api_key.as_deref()].into_iter().flatten();
+        let secrets = secrets.filter(|secret| !secret.is_empty());
+        secrets.fold(text.to_owned(), |text, secret| text.replace(secret, "[token]"))
     }
 
     /// The body for the journal: strings cut and cleaned, files told by their size.
@@ -218,6 +243,18 @@ pub(crate) struct Answer {
     pub(crate) effects: Vec<(DateTime<Utc>, Who, What)>,
     /// What the journal shall know of it.
     pub(crate) note: Option<Note>,
+    /// The body in pieces, instead of `body`.
+    pub(crate) stream: Option<Stream>,
+}
+
+/// A body that comes in pieces.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Stream {
+    pub(crate) pieces: Vec<Bytes>,
+    /// Before each piece but the first.
+    pub(crate) pause: Duration,
+    /// The connection is reset after so many pieces.
+    pub(crate) cut_after: Option<usize>,
 }
 
 impl Answer {
@@ -230,6 +267,7 @@ impl Answer {
             body: Bytes::from(body.to_string()),
             effects: Vec::new(),
             note: None,
+            stream: None,
         }
     }
 
@@ -251,8 +289,12 @@ impl Answer {
     }
 
     /// As HTTP. A header that HTTP does not allow is left out and logged.
-    pub(crate) fn into_response(self) -> Response {
-        let mut response = Response::new(Body::from(self.body));
+    pub(crate) fn into_response(self, line: &Line) -> Response {
+        let body = match self.stream {
+            Some(stream) => Body::new(Pieces::new(stream, line.clone())),
+            None => Body::from(self.body),
+        };
+        let mut response = Response::new(body);
         match hyper::StatusCode::from_u16(self.status) {
             Ok(status) => *response.status_mut() = status,
             Err(error) => tracing::error!(%error, status = self.status, "not a status"),

@@ -14,6 +14,7 @@ use crate::control::{NewToken, NewUser};
 use crate::fault::{Rule, Standing};
 use crate::hold::{Hold, Outcome};
 use crate::journal::{Effect, Entry, Who};
+use crate::models::{ModelSettings, NewKey};
 use crate::x::{ControlGrant, ControlPost, Metrics, NewApp, NewConsent, Settings, SettingsPatch};
 
 /// Time given to an answer beyond what was asked to be waited for.
@@ -117,6 +118,16 @@ impl Client {
     /// What people have allowed to apps, oldest first.
     pub async fn grants(&self) -> Result<Vec<ControlGrant>> {
         self.get("grants", &[]).await
+    }
+
+    /// Registers a key for models.
+    pub async fn register_key(&self, key: &str, name: &str) -> Result<()> {
+        self.post("keys", &NewKey { key: key.to_owned(), name: name.to_owned() }).await
+    }
+
+    /// Sets how models answer.
+    pub async fn set_models(&self, settings: &ModelSettings) -> Result<ModelSettings> {
+        self.post("models", settings).await
     }
 
     /// The settings in force.

@@ -7,6 +7,8 @@
 //! | `POST /apps` | `{clientId, clientSecret?, redirectUris}`, of OAuth | 204 |
 //! | `POST /consent` | `{state, user, answer: "allow" or "deny"}` | `{location}` |
 //! | `GET /grants` | | what people have allowed |
+//! | `POST /keys` | `{key, name}`, of models | 204 |
+//! | `GET`, `POST /models` | see [`ModelSettings`] | the same |
 //! | `GET`, `POST /settings` | see [`SettingsPatch`] | the settings in force |
 //! | `POST /metrics` | `{postId, metrics: {likes?, …}}` | 204 |
 //! | `GET`, `POST`, `DELETE /faults` | a list of [`Rule`]s | the rules; `{ids}`; 204 |
@@ -22,6 +24,10 @@
 //! `{"status": {"status", "headers"?, "body"?, "act"?}}`, `{"rateLimited": {"resetInMs"}}`,
 //! `{"delay": {"ms", "when"}}`, `{"dropBefore": {}}`, `{"dropAfter": {}}`, `{"malformed": {}}`,
 //! `{"revokeToken": {}}`, `{"revokeGrant": {}}`, `{"hold": {"name", "when"}}`, with `when` one of `before` and `after`.
+//!
+//! For models: `{"malformedOutput": {}}`, `{"longOutput": {"chars"}}`, `{"refusal": {}}`,
+//! `{"cutStream": {"events"}}`, `{"slowStream": {"ms"}}`, `{"spendLimit": {}}`; `rateLimited` comes
+//! with `retry-after`, `status` 429 without, and `status` 529 is overloaded.
 //!
 //! **Invariant:** a wrong request changes nothing, and its answer names the field.
 
@@ -42,6 +48,7 @@ use serde_json::{Value, json};
 use crate::fault::{Action, Rule, Standing};
 use crate::hold::{Hold, Outcome};
 use crate::journal::{Effect, Entry, Who};
+use crate::models::{ModelSettings, NewKey};
 use crate::x::{
     ControlGrant, ControlPost, Grant, Metrics, NewApp, NewConsent, SCOPES, Settings, SettingsPatch,
 };
@@ -52,6 +59,8 @@ use input::{Asked, Refusal, Told};
 const WAIT_MS: u64 = 10_000;
 /// The longest time that any field may tell, in milliseconds: about a thousand years.
 const LONGEST_MS: u64 = 1 << 45;
+/// The longest text that a model may be told to write, in characters.
+const LONGEST_TEXT: usize = 1_000_000;
 
 type Shared = State<Arc<Simulator>>;
 type Answered<T> = Result<Json<T>, Refusal>;
@@ -64,6 +73,8 @@ pub(crate) fn routes() -> Router<Arc<Simulator>> {
         .route("/apps", post(put_app))
         .route("/consent", post(consent))
         .route("/grants", get(grants))
+        .route("/keys", post(put_key))
+        .route("/models", get(model_settings).post(set_models))
         .route("/settings", get(settings).post(change_settings))
         .route("/metrics", post(set_metrics))
         .route("/faults", get(faults).post(add_faults).delete(clear_faults))
@@ -180,6 +191,26 @@ async fn grants(State(simulator): Shared) -> Json<Vec<ControlGrant>> {
     Json(simulator.x().grants())
 }
 
+async fn put_key(State(simulator): Shared, Told(key): Told<NewKey>) -> Result<StatusCode, Refusal> {
+    if key.key.is_empty() || key.key.contains(char::is_whitespace) {
+        return Err(Refusal::bad("key", "must not be empty, nor have spaces"));
+    }
+    simulator.models().put_key(key);
+    Ok(StatusCode::NO_CONTENT)
+}
+
+async fn model_settings(State(simulator): Shared) -> Json<ModelSettings> {
+    Json(simulator.models().settings().clone())
+}
+
+async fn set_models(
+    State(simulator): Shared,
+    Told(settings): Told<ModelSettings>,
+) -> Json<ModelSettings> {
+    simulator.models().change(settings.clone());
+    Json(settings)
+}
+
 async fn settings(State(simulator): Shared) -> Json<Settings> {
     Json(simulator.x().settings().clone())
 }
@@ -241,6 +272,10 @@ fn check_rule(rule: &Rule) -> Result<(), (&'static str, &'static str)> {
             Err(("action.rateLimited.resetInMs", too_long))
         }
         Action::Delay { ms, .. } if *ms > LONGEST_MS => Err(("action.delay.ms", too_long)),
+        Action::SlowStream { ms } if *ms > LONGEST_MS => Err(("action.slowStream.ms", too_long)),
+        Action::LongOutput { chars } if *chars > LONGEST_TEXT => {
+            Err(("action.longOutput.chars", "must be at most 1,000,000"))
+        }
         Action::Hold { name, .. } if name.is_empty() || name.contains('/') => {
             Err(("action.hold.name", "must not be empty, nor have a slash"))
         }

@@ -21,7 +21,7 @@ use crate::connection::Line;
 use crate::fault::{Action, Facts, Taken, When};
 use crate::hold::Outcome;
 use crate::journal::{self, Entry, Met};
-use crate::{Simulator, x};
+use crate::{Simulator, models, x};
 
 /// The largest body that is read, in bytes.
 const BODY_LIMIT: usize = 64 * 1024 * 1024;
@@ -44,14 +44,14 @@ pub(crate) async fn exchange(
         Ok(body) => body,
         Err(error) => {
             tracing::info!(%error, "a request could not be read");
-            return x::body_too_large().into_response();
+            return x::body_too_large().into_response(&line);
         }
     };
     let call = Call::read(parts, body).await;
     let (answer, answered) = oneshot::channel();
     tokio::spawn(conduct(simulator, call, answer));
     match answered.await {
-        Ok(Ending::Answer(answer)) => answer.into_response(),
+        Ok(Ending::Answer(answer)) => answer.into_response(&line),
         Ok(Ending::Sever) | Err(_) => {
             line.sever();
             std::future::pending().await
@@ -60,7 +60,7 @@ pub(crate) async fn exchange(
 }
 
 async fn conduct(simulator: Arc<Simulator>, call: Call, caller: oneshot::Sender<Ending>) {
-    let user = simulator.x().caller(&call);
+    let user = simulator.caller(&call);
     let seq = simulator.journal.open(Entry {
         seq: 0,
         at: journal::now(),
@@ -104,17 +104,22 @@ async fn meet(
     seq: u64,
     action: Option<Action>,
 ) -> (Option<u16>, Ending) {
-    let act = || simulator.act(call, seq);
+    let act = || simulator.act(call, seq, None);
     let answer = match action {
         None => act(),
         Some(Action::Status { status, headers, body, act: acts }) => {
             if acts {
                 act();
             }
-            forced(call, status, headers, body)
+            simulator.noted(seq, forced(call, status, headers, body))
         }
         Some(Action::RateLimited { reset_in_ms }) => {
             let reset = journal::now() + Duration::from_millis(reset_in_ms);
+            if models::is_model(&call.path) {
+                let secs = reset_in_ms.div_ceil(1000);
+                let answer = models::error(call, 429).with_header("retry-after", secs);
+                return (Some(429), Ending::Answer(simulator.noted(seq, answer)));
+            }
             simulator.x().forced_rate_limit(call, reset)
         }
         Some(Action::Delay { ms, when }) => {
@@ -138,6 +143,24 @@ async fn meet(
             simulator.x().revoke_token(call.bearer.as_deref());
             act()
         }
+        Some(
+            fault @ (Action::MalformedOutput {} | Action::LongOutput { .. } | Action::Refusal {}),
+        ) => simulator.act(call, seq, Some(&fault)),
+        Some(Action::SpendLimit {}) => simulator.noted(seq, models::spend_limit(call)),
+        Some(Action::CutStream { events }) => {
+            let mut answer = act();
+            if let Some(stream) = &mut answer.stream {
+                stream.cut_after = Some(events);
+            }
+            answer
+        }
+        Some(Action::SlowStream { ms }) => {
+            let mut answer = act();
+            if let Some(stream) = &mut answer.stream {
+                stream.pause = Duration::from_millis(ms);
+            }
+            answer
+        }
         Some(Action::RevokeGrant {}) => {
             simulator.x().end_grant(call);
             act()
@@ -157,6 +180,11 @@ async fn meet(
     (Some(answer.status), Ending::Answer(answer))
 }
 
+/// Whether errors at a path are plain JSON.
+fn plain(path: &str) -> bool {
+    x::is_oauth(path) || models::is_model(path)
+}
+
 /// The answer of a `status` fault.
 fn forced(
     call: &Call,
@@ -165,13 +193,14 @@ fn forced(
     body: Option<Value>,
 ) -> Answer {
     let mut answer = match body {
+        None if models::is_model(&call.path) => models::error(call, status),
         None => x::problem_for(call, status),
         Some(Value::String(text)) => Answer {
             content_type: "text/plain; charset=utf-8",
             body: Bytes::from(text),
             ..Answer::json(status, &Value::Null)
         },
-        Some(body) if status >= 400 && !x::is_oauth(&call.path) => Answer::problem(status, &body),
+        Some(body) if status >= 400 && !plain(&call.path) => Answer::problem(status, &body),
         Some(body) => Answer::json(status, &body),
     };
     answer.headers.extend(headers);

@@ -66,6 +66,27 @@ pub enum Action {
     /// The grant of the request's code or refresh token ends, for good; the network then answers
     /// as it does.
     RevokeGrant {},
+    /// A model's output is cut in its middle, in an answer that is otherwise whole.
+    MalformedOutput {},
+    /// A model's texts are longer than the schema and the settings say.
+    LongOutput {
+        /// How long, in characters.
+        chars: usize,
+    },
+    /// A model refuses.
+    Refusal {},
+    /// A stream is cut: the connection is reset.
+    CutStream {
+        /// After so many events.
+        events: usize,
+    },
+    /// A stream is slow.
+    SlowStream {
+        /// Between two events, in milliseconds.
+        ms: u64,
+    },
+    /// No money is left for a model; it is not asked.
+    SpendLimit {},
     /// Keep the connection open until the hold is released.
     Hold {
         /// Chosen by the tester; several requests may be held under one name.
@@ -87,6 +108,12 @@ impl Action {
             Action::Malformed {} => "malformed",
             Action::RevokeToken {} => "revokeToken",
             Action::RevokeGrant {} => "revokeGrant",
+            Action::MalformedOutput {} => "malformedOutput",
+            Action::LongOutput { .. } => "longOutput",
+            Action::Refusal {} => "refusal",
+            Action::CutStream { .. } => "cutStream",
+            Action::SlowStream { .. } => "slowStream",
+            Action::SpendLimit {} => "spendLimit",
             Action::Hold { .. } => "hold",
         }
     }

@@ -93,6 +93,17 @@ pub enum Note {
         /// Why not; `None` when it was accepted.
         refused: Option<String>,
     },
+    /// A call to a model.
+    Model {
+        /// Which model.
+        model: Option<String>,
+        /// Tokens of the prompt; 0 when it was refused.
+        input_tokens: u64,
+        /// Tokens of the answer.
+        output_tokens: u64,
+        /// Why not; `None` when it was accepted.
+        refused: Option<String>,
+    },
 }
 
 /// What changed at a network.

@@ -1,6 +1,6 @@
 //! Stand-ins for the outside networks, with fault injection, for the demo and for tests.
 //!
-//! A simulator answers the network's own paths (`/2/…` and `/i/oauth2/…` for X) as strictly as the network's
+//! A simulator answers the network's own paths (`/2/…` and `/i/oauth2/…` for X, `/v1/…` for models) as strictly as the network's
 //! description, keeps a journal of every request and of every effect, and lets a tester put
 //! faults between them through `/_control/…`. It runs as the binary `simulator`, or in-process:
 //! [`serve`] on a listener, or [`Running::start`] on a port of its own. [`Client`] speaks the
@@ -16,7 +16,9 @@ mod exchange;
 mod fault;
 mod hold;
 mod journal;
+mod models;
 mod running;
+mod stream;
 mod x;
 
 use std::io;
@@ -30,6 +32,7 @@ pub use control::{NewToken, NewUser};
 pub use fault::{Action, Match, Rule, Standing, When};
 pub use hold::{Hold, Outcome};
 pub use journal::{Effect, Entry, Met, Note, What, Who};
+pub use models::{ModelSettings, NewKey};
 pub use running::Running;
 pub use x::{
     ConsentAnswer, ControlGrant, ControlMedia, ControlPost, LimitSetting, Metrics, NewApp,
@@ -43,6 +46,7 @@ pub(crate) struct Simulator {
     faults: fault::Faults,
     holds: hold::Holds,
     x: Mutex<x::World>,
+    models: Mutex<models::Models>,
 }
 
 impl Simulator {
@@ -52,6 +56,7 @@ impl Simulator {
             faults: fault::Faults::default(),
             holds: hold::Holds::new(),
             x: Mutex::new(x::World::new()),
+            models: Mutex::default(),
         }
     }
 
@@ -60,18 +65,37 @@ impl Simulator {
         held(&self.x)
     }
 
+    /// The models and their keys.
+    pub(crate) fn models(&self) -> MutexGuard<'_, models::Models> {
+        held(&self.models)
+    }
+
+    /// On whose behalf a request comes.
+    pub(crate) fn caller(&self, call: &call::Call) -> Option<Who> {
+        if models::is_model(&call.path) { self.models().owner(call) } else { self.x().caller(call) }
+    }
+
+    /// Takes an answer's note over into the journal.
+    pub(crate) fn noted(&self, seq: u64, mut answer: call::Answer) -> call::Answer {
+        if let Some(note) = answer.note.take() {
+            self.journal.note(seq, note);
+        }
+        answer
+    }
+
     /// Lets the network act on a request and writes the effects down, as one step.
-    pub(crate) fn act(&self, call: &call::Call, seq: u64) -> call::Answer {
+    pub(crate) fn act(&self, call: &call::Call, seq: u64, fault: Option<&Action>) -> call::Answer {
+        if models::is_model(&call.path) {
+            let answer = self.models().act(call, fault, journal::now());
+            return self.noted(seq, answer);
+        }
         let mut world = self.x();
         let mut answer = world.act(call, journal::now());
         for (at, user, what) in answer.effects.drain(..) {
             self.journal.effect(seq, at, user, what);
         }
         drop(world);
-        if let Some(note) = answer.note.take() {
-            self.journal.note(seq, note);
-        }
-        answer
+        self.noted(seq, answer)
     }
 
     /// Back to the beginning: held requests are dropped, everything but the numbering forgotten.
@@ -79,6 +103,7 @@ impl Simulator {
         self.faults.clear();
         self.holds.release_all(Outcome::Drop);
         *self.x() = x::World::new();
+        *self.models() = models::Models::default();
         self.journal.reset();
     }
 }

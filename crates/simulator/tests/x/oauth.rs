@@ -121,11 +121,11 @@ impl Flow {
     /// The notes of the journal, as (type, grant, why not).
     async fn notes(&self) -> Vec<(String, Option<String>, Option<String>)> {
         let entries = self.stage.control.journal(0).await.unwrap();
-        let told = |note| {
-            let Note::Token { grant_type, grant, refused, .. } = note;
-            (grant_type, grant, refused)
+        let told = |note| match note {
+            Note::Token { grant_type, grant, refused, .. } => Some((grant_type, grant, refused)),
+            Note::Model { .. } => None,
         };
-        entries.into_iter().filter_map(|entry| entry.note.map(told)).collect()
+        entries.into_iter().filter_map(|entry| entry.note.and_then(told)).collect()
     }
 }
 
