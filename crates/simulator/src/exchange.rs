@@ -28,7 +28,7 @@ const BODY_LIMIT: usize = 64 * 1024 * 1024;
 
 /// How an exchange ends.
 enum Ending {
-    Answer(Answer),
+    Answer(Box<Answer>),
     /// The connection is reset.
     Sever,
 }
@@ -118,7 +118,7 @@ async fn meet(
             if models::is_model(&call.path) {
                 let secs = reset_in_ms.div_ceil(1000);
                 let answer = models::error(call, 429).with_header("retry-after", secs);
-                return (Some(429), Ending::Answer(simulator.noted(seq, answer)));
+                return (Some(429), Ending::Answer(Box::new(simulator.noted(seq, answer))));
             }
             simulator.x().forced_rate_limit(call, reset)
         }
@@ -177,7 +177,7 @@ async fn meet(
             }
         }
     };
-    (Some(answer.status), Ending::Answer(answer))
+    (Some(answer.status), Ending::Answer(Box::new(answer)))
 }
 
 /// Whether errors at a path are plain JSON.

@@ -122,6 +122,12 @@ async fn bad_input_is_refused_with_the_name_of_the_field() {
             json!([{ "match": { "verb": "x" }, "action": { "dropAfter": {} } }]),
             "[0].match.verb",
         ),
+        ("apps", json!({ "clientId": "a:b", "redirectUris": [] }), "clientId"),
+        ("apps", json!({ "clientId": "a", "redirectUris": ["back"] }), "redirectUris"),
+        ("consent", json!({ "state": "s", "user": "who", "answer": "allow" }), "user"),
+        ("consent", json!({ "state": "s", "user": "who", "answer": "maybe" }), "answer"),
+        ("keys", json!({ "key": "", "name": "a" }), "key"),
+        ("models", json!({ "textChars": "long" }), "textChars"),
         ("release/h", json!({ "outcome": "explode" }), "outcome"),
         ("metrics", json!({ "postId": "1", "metrics": { "likes": 1 } }), "postId"),
     ];
