@@ -108,10 +108,14 @@ async fn meet(
     let answer = match action {
         None => act(),
         Some(Action::Status { status, headers, body, act: acts }) => {
+            let answer = forced(call, status, headers, body);
             if acts {
+                // The note is then the network's own.
                 act();
+                Answer { note: None, ..answer }
+            } else {
+                simulator.noted(seq, answer)
             }
-            simulator.noted(seq, forced(call, status, headers, body))
         }
         Some(Action::RateLimited { reset_in_ms }) => {
             let reset = journal::now() + Duration::from_millis(reset_in_ms);

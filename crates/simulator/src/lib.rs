@@ -6,7 +6,8 @@
 //! [`serve`] on a listener, or [`Running::start`] on a port of its own. [`Client`] speaks the
 //! control.
 //!
-//! **Invariant:** nothing is kept but in memory, and no token is ever told again.
+//! **Invariant:** nothing is kept but in memory, and no token is told again but to the app that OAuth
+//! made it for.
 
 mod call;
 mod client;

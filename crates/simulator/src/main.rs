@@ -10,7 +10,7 @@ use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 
-/// A stand-in for X with fault injection.
+/// A stand-in for X and for language and image models, with fault injection.
 #[derive(Parser)]
 #[command(version, about)]
 struct Options {
