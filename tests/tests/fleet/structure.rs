@@ -67,6 +67,7 @@ fn packages_depend_on_each_other_as_the_design_says() -> Result<()> {
         ),
         ("queue", &["bell", "jobs", "store"]),
         ("connectors", &["platforms"]),
+        ("llm", &["platforms"]),
         ("store", &["jobs", "platforms"]),
         ("jobs", &["platforms"]),
         ("simulator", &["platforms"]),
@@ -94,7 +95,7 @@ fn only_the_worker_links_what_can_publish() -> Result<()> {
     let edges = edges()?;
     for process in ["api-lite", "scheduler"] {
         let linked = linked_by(&edges, process);
-        for can_publish in ["connectors", "queue", "simulator", "fleet-tests", "bench"] {
+        for can_publish in ["connectors", "llm", "queue", "simulator", "fleet-tests", "bench"] {
             ensure!(!linked.contains(can_publish), "{process} links {can_publish}");
         }
         ensure!(linked.contains("store") && linked.contains("platforms"), "{linked:?}");
@@ -119,6 +120,8 @@ fn each_outside_thing_has_one_package() -> Result<()> {
         ("apalis-core", "queue"),
         ("aws-lc-rs", "seal"),
         ("rusty-s3", "media"),
+        ("oauth2", "connectors"),
+        ("eventsource-stream", "llm"),
     ] {
         let users: Vec<&String> = edges
             .iter()
