@@ -120,7 +120,6 @@ fn each_outside_thing_has_one_package() -> Result<()> {
         ("apalis-core", "queue"),
         ("aws-lc-rs", "seal"),
         ("rusty-s3", "media"),
-        ("oauth2", "connectors"),
         ("eventsource-stream", "llm"),
     ] {
         let users: Vec<&String> = edges
