@@ -105,6 +105,7 @@ impl Claimer {
             floors: std::mem::take(&mut left_out.floors),
             due_since: left_out.due_since,
             cursor: *cursor,
+            start: left_out.first,
         };
         let began = Instant::now();
         let claiming = Operation::claim(self.queue);

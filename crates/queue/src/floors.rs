@@ -5,7 +5,7 @@
 //! all of them.
 //!
 //! **Invariant:** what comes to stand before a floor (a higher priority, a job handed back) is met
-//! by the next look at everything: a second later, or later only where such looks are slow.
+//! by the next look at everything: a second later, or up to ten where such looks are slow.
 
 use chrono::{DateTime, TimeDelta, Utc};
 use std::collections::HashMap;
@@ -15,17 +15,20 @@ use uuid::Uuid;
 
 use store::ledger::{Claims, Floor};
 
-/// A lane has a floor from so many claims on.
+/// A lane has a floor from so many claims on,
 const BUSY: u32 = 256;
+/// or when a claim takes longer than this: something old keeps dead entries in its way.
+const SLOW: Duration = Duration::from_millis(100);
 /// The lanes with the most claims have floors, at most so many.
 const MOST: usize = 64;
 /// At most so many lanes are remembered.
 const REMEMBERED: usize = 4096;
 /// A lane is forgotten when nothing was claimed for so long.
 const FORGET: Duration = Duration::from_secs(600);
-/// The time between two looks at everything, at the least and as a multiple of what a look takes.
-const LOOK: Duration = Duration::from_secs(1);
+/// The time between two looks at everything: a multiple of what a look takes, within limits.
 const LOOKS_APART: u32 = 20;
+const LOOK: Duration = Duration::from_secs(1);
+const LOOK_AT_LATEST: Duration = Duration::from_secs(10);
 /// Jobs may become visible so much later than their moment says.
 const SKEW: TimeDelta = TimeDelta::seconds(2);
 
@@ -34,6 +37,8 @@ const SKEW: TimeDelta = TimeDelta::seconds(2);
 pub(crate) struct Floors {
     lanes: HashMap<Uuid, Lane>,
     due_since: Option<DateTime<Utc>>,
+    /// Before this lane there was nothing but dead entries at the last look at everything.
+    first: Uuid,
     look_at: Instant,
 }
 
@@ -49,11 +54,13 @@ struct Lane {
 pub(crate) struct LeftOut {
     pub(crate) floors: Vec<(Uuid, Floor)>,
     pub(crate) due_since: Option<DateTime<Utc>>,
+    pub(crate) first: Uuid,
 }
 
 impl Floors {
     pub(crate) fn new() -> Self {
-        Self { lanes: HashMap::new(), due_since: None, look_at: Instant::now() }
+        let look_at = Instant::now();
+        Self { lanes: HashMap::new(), due_since: None, first: Uuid::nil(), look_at }
     }
 
     /// What the next claim shall leave out: nothing, when it is time to look at everything.
@@ -68,19 +75,21 @@ impl Floors {
         busy.sort_unstable_by_key(|(_, lane)| std::cmp::Reverse(lane.claims));
         busy.truncate(MOST);
         let floors = busy.into_iter().map(|(&id, lane)| (id, lane.floor)).collect();
-        LeftOut { floors, due_since: self.due_since }
+        LeftOut { floors, due_since: self.due_since, first: self.first }
     }
 
     /// Learns from a claim that left this out and took so long.
     pub(crate) fn learn(&mut self, left_out: &LeftOut, claims: &Claims, took: Duration) {
         let now = Instant::now();
         if left_out.floors.is_empty() {
-            self.look_at = now + LOOK.max(took * LOOKS_APART);
+            self.look_at = now + (took * LOOKS_APART).clamp(LOOK, LOOK_AT_LATEST);
             self.lanes.retain(|_, lane| now - lane.claimed_at < FORGET);
             if self.lanes.len() > REMEMBERED {
                 self.lanes.retain(|_, lane| lane.claims >= BUSY);
             }
             self.due_since = None;
+            let lanes = claims.jobs.iter().map(|job| job.lane);
+            self.first = lanes.min().filter(|_| took > SLOW).unwrap_or_default();
         }
         let mut reached: HashMap<Uuid, (Floor, u32)> = HashMap::new();
         for job in &claims.jobs {
@@ -94,6 +103,9 @@ impl Floors {
             // Lower than before, when a look at everything found something before the floor.
             lane.floor = floor;
             lane.claims = lane.claims.saturating_add(claims);
+            if took > SLOW {
+                lane.claims = lane.claims.max(BUSY);
+            }
             lane.claimed_at = now;
         }
         for (id, first) in &claims.promoted_from {
@@ -158,7 +170,7 @@ mod tests {
         let look = claim(&mut floors, &claimed(lane, 1, 1), Duration::from_secs(1));
         assert!(look.floors.is_empty());
         assert_eq!(floors.to_leave_out().floors[0].1.priority, 1, "what was found is followed");
-        tokio::time::advance(Duration::from_secs(19)).await;
+        tokio::time::advance(Duration::from_secs(9)).await;
         assert_eq!(floors.to_leave_out().floors.len(), 1, "slow looks are rare");
         tokio::time::advance(Duration::from_secs(1)).await;
         assert!(floors.to_leave_out().floors.is_empty());
@@ -178,6 +190,23 @@ mod tests {
         assert_eq!(floors.to_leave_out().floors.len(), 1, "it comes behind the floor");
         claim(&mut floors, &promoted(first(earlier)), Duration::ZERO);
         assert!(floors.to_leave_out().floors.is_empty());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_slow_claim_gives_its_lanes_floors_at_once() {
+        let (mut floors, lane) = (Floors::new(), Uuid::now_v7());
+        claim(&mut floors, &claimed(lane, 0, 1), SLOW);
+        assert!(floors.to_leave_out().floors.is_empty());
+        claim(&mut floors, &claimed(lane, 0, 1), SLOW * 2);
+        let left_out = floors.to_leave_out();
+        assert_eq!(
+            (left_out.floors.len(), left_out.first),
+            (1, lane),
+            "nor looks before the first"
+        );
+        tokio::time::advance(LOOK_AT_LATEST).await;
+        claim(&mut floors, &claimed(lane, 0, 1), Duration::ZERO);
+        assert!(floors.to_leave_out().first.is_nil(), "a quick look needs no such help");
     }
 
     #[tokio::test(start_paused = true)]

@@ -134,6 +134,8 @@ pub struct Window {
     pub due_since: Option<DateTime<Utc>>,
     /// The first lane to look at; moved behind the last one served.
     pub cursor: Uuid,
+    /// Lanes before this one are left out.
+    pub start: Uuid,
 }
 
 /// So many due jobs are met by one claim, or as many as it may claim.
@@ -173,11 +175,12 @@ pub async fn claim(
     worker: WorkerId,
     window: &mut Window,
 ) -> Result<Claims> {
+    window.cursor = window.cursor.max(window.start);
     let began_at = window.cursor;
     let mut claims = claim_from(conn, queue, worker, window).await?;
     let wanted = usize::try_from(window.jobs).unwrap_or_default();
     // The lanes before the cursor come next, also when there was none behind it.
-    if claims.jobs.len() < wanted && !began_at.is_nil() {
+    if claims.jobs.len() < wanted && began_at > window.start {
         for job in &claims.jobs {
             match window.running.iter_mut().find(|(lane, _)| *lane == job.lane) {
                 Some((_, running)) => *running += 1,
@@ -185,7 +188,7 @@ pub async fn claim(
             }
         }
         let rest = i32::try_from(wanted - claims.jobs.len()).unwrap_or_default();
-        let mut start = Window { jobs: rest, cursor: Uuid::nil(), ..window.clone() };
+        let mut start = Window { jobs: rest, cursor: window.start, ..window.clone() };
         match claim_from(conn, queue, worker, &mut start).await {
             Ok(more) => claims.add(more),
             // What was claimed is the worker's all the same.
@@ -228,7 +231,8 @@ async fn claim_from(
         &moments,
         &ids,
         window.due_since,
-        DUE
+        DUE,
+        window.cursor == window.start
     )
     .fetch_all(conn)
     .await?;

@@ -4,12 +4,13 @@
 --   $5 at most so many running of one lane, $6 lanes that have some running already, $7 how many
 --   $8 … $11 lanes with a floor: only what comes behind this priority, run_at and id
 --   $12 only what became due since then  $13 so many due jobs, or as many as claims
+--   $14 whether nothing lies before the first lane to look at
 --
 -- Walks from lane to lane along the index (never over the jobs of one lane) until it has found
--- enough lanes with room, and shares the window among them. In a lane with a floor it looks behind
--- the floor alone: what was claimed before it leaves dead entries, which are slow to pass. Where no
--- lane has anything ready, due jobs are claimed as they are. Jobs whose key is closed are moved to
--- its opening. A worker that was declared lost gets nothing.
+-- enough lanes with room (one for each claim, 256 at most), and shares the window among them. In a
+-- lane with a floor it looks behind the floor alone: what was claimed before it leaves dead entries,
+-- which are slow to pass. Where no lane has anything ready, due jobs are claimed as they are. Jobs
+-- whose key is closed are moved to its opening. A worker that was declared lost gets nothing.
 with recursive paused as materialized (
     select p.organization_id as lane from pauses p
     where p.queue = $1 or p.queue is null and $1 <> 'control'
@@ -49,7 +50,7 @@ lanes (lane, beyond, room, n, steps) as (
         end as room
         offset 0
     ) seat
-    where near.lane is not null and l.n < $4::int and l.steps < 1000
+    where near.lane is not null and l.n < least($4::int, 256) and l.steps < 1000
 ),
 picked as materialized (
     select job.*
@@ -74,13 +75,13 @@ due as materialized (
     limit greatest($4::int, $13::int)
     for update skip locked
 ),
--- One of each lane, then another of each. Only a walk that began at the first lane knows that nothing
--- ready may run.
+-- One of each lane, then another of each. Only a walk that passed all lanes knows that nothing ready
+-- may run.
 in_turn as (
     select d.id, d.limit_keys, d.run_at, d.lane,
            row_number() over (partition by d.lane order by d.priority, d.run_at, d.id) as turn
     from due d
-    where $3 = '00000000-0000-0000-0000-000000000000' and not exists (select from lanes where room > 0)
+    where $14::boolean and not exists (select from lanes where room > 0)
       and not exists (select from paused p where p.lane = d.lane)
 ),
 at_once as materialized (

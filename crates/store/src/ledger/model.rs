@@ -120,6 +120,32 @@ async fn a_claim_behind_the_last_lane_begins_again_at_the_first() {
 }
 
 #[tokio::test]
+async fn lanes_before_the_start_are_left_out() {
+    let fixture = Fixture::new().await;
+    sqlx::query("update jobs set state = 'ready', worker = null, limit_keys = '{}'")
+        .execute(&fixture.scratch.pool)
+        .await
+        .unwrap();
+    let start = Uuid::from_u128(5);
+    let mut window = Window { start, ..window(i32::try_from(JOBS).unwrap()) };
+    let mut conn = fixture.conn().await;
+    for _ in 0..JOBS {
+        let claims = claim(&mut conn, Queue::Publish, fixture.worker, &mut window).await.unwrap();
+        assert!(claims.jobs.iter().all(|job| job.lane >= start));
+    }
+    drop(conn);
+    let left: Vec<i64> = sqlx::query_scalar(
+        "select count(*) from jobs where state = 'ready' group by lane >= $1 order by lane >= $1",
+    )
+    .bind(start)
+    .fetch_all(&fixture.scratch.pool)
+    .await
+    .unwrap();
+    assert_eq!(left.len(), 1, "all behind it are taken, and none before it");
+    fixture.scratch.drop().await;
+}
+
+#[tokio::test]
 async fn promoting_makes_just_the_due_jobs_ready() {
     let fixture = Fixture::new().await;
     // A claim without room makes due jobs ready and does nothing else.
