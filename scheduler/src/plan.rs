@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{Scheduler, Step, every, figures};
 use jobs::kinds::{PreparePost, PublishPost};
-use jobs::{NewJob, Origin, Queue, organization_key, publish_limit_keys};
+use jobs::{NewJob, Origin, Queue, connection_key, publish_limit_keys};
 use store::{ledger, schedules};
 
 /// How often the time table is looked at: a schedule made for right now waits so long at most.
@@ -82,8 +82,8 @@ fn publishing(due: &schedules::Due) -> NewJob {
     let mut job = NewJob::new(Origin::Scheduler, Some(due.organization_id), &args);
     job.run_at = Some(due.scheduled_at);
     job.max_attempts = due.max_retries + 1;
-    job.limit_keys = publish_limit_keys(due.platform, &due.account_id);
-    job.limit_keys.push(organization_key(due.organization_id, Queue::Publish));
+    let (connection, organization) = (due.platform_connection_id, due.organization_id);
+    job.limit_keys = publish_limit_keys(due.platform, &due.account_id, connection, organization);
     job.unique_key = Some(schedules::publish_key(due.schedule_id));
     job
 }
@@ -91,6 +91,7 @@ fn publishing(due: &schedules::Due) -> NewJob {
 fn preparing(due: &schedules::Due) -> NewJob {
     let args = PreparePost { schedule_id: due.schedule_id };
     let mut job = NewJob::new(Origin::Scheduler, Some(due.organization_id), &args);
+    job.limit_keys = vec![connection_key(due.platform_connection_id)];
     job.unique_key = Some(schedules::prepare_key(due.schedule_id));
     job
 }

@@ -54,7 +54,9 @@ impl Handler for Dispatch {
             }
             Kind::CreateKey => self.run(job, stop, organizations::create_key).await,
             Kind::RevokeKey => self.run(job, stop, organizations::revoke_key).await,
+            Kind::ConnectAccount => self.run(job, stop, accounts::connect_account).await,
             Kind::ImportConnection => self.run(job, stop, accounts::import_connection).await,
+            Kind::RefreshConnection => self.run(job, stop, accounts::refresh_connection).await,
             Kind::DisconnectConnection => {
                 self.run(job, stop, accounts::disconnect_connection).await
             }

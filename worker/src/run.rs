@@ -93,17 +93,28 @@ impl<K: JobKind> Run<K> {
         tx: &mut Claimed,
         jobs: impl IntoIterator<Item = NewJob>,
     ) -> Result<(), Failure> {
-        let jobs: Vec<NewJob> = jobs
-            .into_iter()
-            .enumerate()
-            .map(|(index, mut job)| {
-                job.id = self.job.id.derive(&format!("follow-up {index} {}", job.kind)).into();
-                job.origin = Origin::Worker;
-                job.actor.clone_from(&self.job.actor);
-                job.trace_context.clone_from(&self.job.trace_context);
-                job
-            })
-            .collect();
+        let jobs = jobs.into_iter().enumerate().map(|(index, mut job)| {
+            job.id = self.job.id.derive(&format!("follow-up {index} {}", job.kind)).into();
+            job
+        });
+        self.enqueue(tx, jobs.collect()).await
+    }
+
+    /// Enqueues a job that others may have asked for as well: its unique key says so.
+    ///
+    /// # Errors
+    /// [`Failure::Interrupted`].
+    pub(crate) async fn ask_for(&self, tx: &mut Claimed, job: NewJob) -> Result<(), Failure> {
+        debug_assert!(job.unique_key.is_some());
+        self.enqueue(tx, vec![job]).await
+    }
+
+    async fn enqueue(&self, tx: &mut Claimed, mut jobs: Vec<NewJob>) -> Result<(), Failure> {
+        for job in &mut jobs {
+            job.origin = Origin::Worker;
+            job.actor.clone_from(&self.job.actor);
+            job.trace_context.clone_from(&self.job.trace_context);
+        }
         store::ledger::enqueue(tx, &jobs).await.map_err(failed)?;
         for job in &jobs {
             boot::figures::sent(job.kind.spec().queue.as_str(), job.kind.as_str(), 1);

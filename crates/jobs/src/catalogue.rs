@@ -203,7 +203,9 @@ catalogue! {
     UpdateOrganization = "organization.update";
     CreateKey = "key.create";
     RevokeKey = "key.revoke";
+    ConnectAccount = "connection.connect";
     ImportConnection = "connection.import";
+    RefreshConnection = "connection.refresh";
     DisconnectConnection = "connection.disconnect";
     CreateContent = "content.create";
     AttachMedia = "media.attach";

@@ -124,9 +124,16 @@ pub fn organization_key(organization: OrganizationId, queue: Queue) -> String {
     format!("organization:{organization}:{queue}")
 }
 
-/// The keys that must all be open for a publishing job of the account to be claimed.
-pub fn publish_limit_keys(platform: Platform, account_id: &str) -> Vec<String> {
+/// The keys that must all be open for a publishing job of an organization's account to be claimed.
+pub fn publish_limit_keys(
+    platform: Platform,
+    account_id: &str,
+    connection: ConnectionId,
+    organization: OrganizationId,
+) -> Vec<String> {
     let mut keys = platform.publish_keys(account_id);
     keys.push(account_key(platform, account_id));
+    keys.push(connection_key(connection));
+    keys.push(organization_key(organization, Queue::Publish));
     keys
 }

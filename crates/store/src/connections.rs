@@ -99,6 +99,8 @@ pub struct SealedAccess {
     pub token: String,
     /// Which one: whoever has something to say about the token says so with its version.
     pub version: i64,
+    /// Whether its time is over, or the network refused it.
+    pub is_over: bool,
 }
 
 /// The sealed access token, bound to `platform_connections.access_token` and the connection's id;
@@ -112,7 +114,8 @@ pub async fn sealed_access_token(
 ) -> Result<Option<SealedAccess>> {
     Ok(sqlx::query_as!(
         SealedAccess,
-        r#"select access_token as "token!", token_version as version
+        r#"select access_token as "token!", token_version as version,
+                  coalesce(token_expires_at <= clock_timestamp(), false) as "is_over!"
            from platform_connections where id = $1 and is_active and access_token is not null"#,
         id.0
     )
@@ -178,7 +181,7 @@ pub async fn activate(conn: &mut Conn, id: ConnectionId, tokens: &SealedTokens) 
         "update platform_connections set access_token = $2, refresh_token = $3, token_expires_at = $4,
              scopes = $5, metadata = metadata || $6, is_active = true, inactive_reason = null, updated_at = now(),
              token_version = token_version + 1, refresh_owner = null, refresh_until = null,
-             refresh_lost = 0, refresh_doubt_at = null
+             refresh_spent = false, refresh_doubt_at = null, refused_at = null, tokens_at = now()
          where id = $1",
         id.0,
         tokens.access,
@@ -193,30 +196,6 @@ pub async fn activate(conn: &mut Conn, id: ConnectionId, tokens: &SealedTokens) 
     Ok(())
 }
 
-/// Makes a connection unusable because of its access token of this version; its tokens stay, since
-/// the network may only be wrong for now. Says whether it was usable before: `false` also when the
-/// token has been replaced since.
-///
-/// # Errors
-/// [`crate::Error::Unavailable`].
-pub async fn deactivate(
-    conn: &mut Conn,
-    id: ConnectionId,
-    version: i64,
-    reason: &str,
-) -> Result<bool> {
-    let done = sqlx::query!(
-        "update platform_connections set is_active = false, inactive_reason = $2, updated_at = now()
-         where id = $1 and is_active and token_version = $3",
-        id.0,
-        reason,
-        version
-    )
-    .execute(conn)
-    .await?;
-    Ok(done.rows_affected() == 1)
-}
-
 /// Makes a connection unusable and wipes its tokens. What waited for it to be connected again waits
 /// no longer.
 ///
@@ -227,7 +206,7 @@ pub async fn wipe(conn: &mut Conn, id: ConnectionId, reason: &str) -> Result<()>
         "update platform_connections set access_token = null, refresh_token = null,
              token_expires_at = null, is_active = false, inactive_reason = $2, updated_at = now(),
              token_version = token_version + 1, refresh_owner = null, refresh_until = null,
-             refresh_lost = 0, refresh_doubt_at = null
+             refresh_spent = false, refresh_doubt_at = null, refused_at = null
          where id = $1",
         id.0,
         reason

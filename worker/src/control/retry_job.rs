@@ -90,7 +90,7 @@ async fn publish_again(
     match schedule.status {
         Status::Unconfirmed => return look_up(tx, &schedule).await,
         // Its job is gone, and its call may have been answered: the new job looks at that first.
-        Status::Publishing => return Ok(publishing(organization, &schedule)),
+        Status::Publishing => return Ok(publishing(&schedule)),
         Status::Scheduled | Status::Failed => {}
         status => {
             let message = format!("The schedule is {status}; schedule it anew instead.");
@@ -103,12 +103,12 @@ async fn publish_again(
     };
     let entry = Entry { at: schedule.now, outcome: "retried", message: &message, attempt: None };
     schedules::restart(tx, id, 0, Some(&entry)).await.map_err(failed)?;
-    Ok(publishing(organization, &schedule))
+    Ok(publishing(&schedule))
 }
 
-fn publishing(organization: OrganizationId, schedule: &Locked) -> NewJob {
+fn publishing(schedule: &Locked) -> NewJob {
     let attempts = u32::try_from(schedule.max_retries).unwrap_or_default() + 1;
-    publish_job(organization, schedule.id, schedule.platform, &schedule.account_id, attempts)
+    publish_job(schedule, attempts)
 }
 
 async fn prepare_again(

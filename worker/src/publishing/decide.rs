@@ -45,12 +45,19 @@ pub(crate) enum Next {
         /// Why.
         reason: String,
     },
-    /// The network no longer accepts the account's token.
-    Reconnect {
-        /// Its own words.
-        reason: String,
+    /// A key is closed already; costs no attempt.
+    Wait {
+        /// When it opens.
+        until: DateTime<Utc>,
+        /// What it waits for.
+        why: Wait,
+    },
+    /// The account's access token is over, or the network does not accept it.
+    NewToken {
+        /// What the network said; `None` when it was not asked.
+        refused: Option<String>,
         /// Which version of the account's tokens it was.
-        token_version: i64,
+        version: i64,
     },
     /// No attempt can succeed.
     Fail(Problem),
@@ -130,9 +137,9 @@ fn after_refusal(
     match refusal.class {
         ErrorClass::RateLimited => later(refusal.closed.as_ref(), account, now, "rate_limited"),
         ErrorClass::Quota => later(refusal.closed.as_ref(), account, now, "quota"),
-        // A refresh of the token comes before this, once connections are refreshed.
+        // Whether the grant is gone as well says the attempt to refresh.
         ErrorClass::AuthRefresh | ErrorClass::AuthReconnect => {
-            Next::Reconnect { reason: said, token_version: account.token_version }
+            Next::NewToken { refused: Some(said), version: account.token_version }
         }
         ErrorClass::Duplicate | ErrorClass::Ambiguous | ErrorClass::Ignore if publishes => {
             Next::LookUp { reason: said }
@@ -265,9 +272,9 @@ mod tests {
     }
 
     #[test]
-    fn a_refused_token_asks_for_the_account_and_not_for_another_attempt() {
+    fn a_refused_token_asks_for_a_new_one_and_not_for_another_attempt() {
         for class in [ErrorClass::AuthRefresh, ErrorClass::AuthReconnect] {
-            assert!(matches!(refused(class, None), Next::Reconnect { token_version: 3, .. }));
+            assert!(matches!(refused(class, None), Next::NewToken { version: 3, .. }));
         }
     }
 

@@ -5,11 +5,12 @@
 use serde_json::json;
 
 use super::decide::{Account, Next, after_error};
-use super::settle::{lose_connection, replaced};
 use super::target;
+use crate::accounts::tokens::TokenOver;
 use crate::run::{Answer, Run, failed};
 use jobs::kinds::{DeletePost, DeletedPost};
 use jobs::{Code, Failure, Problem};
+use store::ledger::Finish;
 use store::published_posts::{self, PublishedPost};
 use store::{connections, events};
 
@@ -36,11 +37,11 @@ pub(crate) async fn delete_post(run: Run<DeletePost>) -> Answer<DeletePost> {
         Failure::Dead(Problem::new(Code::Internal, "The account's network is unknown."))
     })?;
     let right = target::right(&run.fleet, &mut tx, connection.id, &connection.account_id)
-        .await?
-        .map_err(|problem| match problem.code {
-            Code::AccountDisconnected => Failure::Dead(problem),
-            _ => Failure::Retry(problem),
-        })?;
+        .await?;
+    let right = match right {
+        Ok(right) => right,
+        Err(next) => return give_way(&run, tx, &post, next).await,
+    };
     tx.commit().await.map_err(failed)?;
 
     let connector = run.fleet.connector(platform);
@@ -53,7 +54,11 @@ pub(crate) async fn delete_post(run: Run<DeletePost>) -> Answer<DeletePost> {
     };
     match connector.delete(&right.access, &post.platform_post_id).await {
         Ok(_) => deleted(&run, &post).await,
-        Err(error) => give_way(&run, &post, account, error).await,
+        Err(error) => {
+            let mut tx = run.begin().await?;
+            let now = store::now(&mut tx).await.map_err(failed)?;
+            give_way(&run, tx, &post, after_error(error, account, now)).await
+        }
     }
 }
 
@@ -81,30 +86,32 @@ async fn deleted(run: &Run<DeletePost>, post: &PublishedPost) -> Answer<DeletePo
     run.end(tx, &DeletedPost { published_post_id: post.id }).await
 }
 
+/// The post is not deleted yet, or not at all.
 async fn give_way(
     run: &Run<DeletePost>,
+    mut tx: Claimed,
     post: &PublishedPost,
-    account: Account<'_>,
-    error: connectors::Error,
+    next: Next,
 ) -> Answer<DeletePost> {
-    let mut tx = run.begin().await?;
-    let now = store::now(&mut tx).await.map_err(failed)?;
-    match after_error(error, account, now) {
+    match next {
         Next::Later { until, why } => Err(Failure::Snooze { until, why, close: true }),
         Next::Again { problem, .. } => Err(Failure::Retry(problem)),
-        Next::Reconnect { reason, token_version } => {
-            let reason = format!(
-                "The network no longer accepts the account's token ({reason}). Connect the account again."
-            );
-            let connection = post.platform_connection_id;
-            let organization = post.organization_id;
-            if !lose_connection(&mut tx, organization, connection, token_version, &reason).await? {
-                return Err(Failure::Snooze { until: now, why: replaced(), close: false });
-            }
+        Next::NewToken { refused, version } => {
+            let over = TokenOver {
+                organization: post.organization_id,
+                connection: post.platform_connection_id,
+                version,
+                refused: refused.as_deref(),
+            };
+            let (until, why) = over.wait(run, &mut tx).await?;
+            run.finish(tx, Finish::Snooze(until, why)).await
+        }
+        Next::Wait { until, why } => run.finish(tx, Finish::Snooze(until, why)).await,
+        Next::Fail(problem) => run.end_dead(tx, problem).await,
+        Next::Hold { reason } => {
             run.end_dead(tx, Problem::new(Code::AccountDisconnected, reason)).await
         }
-        Next::Fail(problem) => run.end_dead(tx, problem).await,
-        Next::Hold { reason } | Next::LookUp { reason } => {
+        Next::LookUp { reason } => {
             run.end_dead(tx, Problem::new(Code::PlatformRefused, reason)).await
         }
         Next::Published(_) => {

@@ -16,6 +16,7 @@ use super::reconcile_post::wait;
 use super::settle::{entry, lock, reconcile_job, record_post, settle, tell};
 use super::target::{self, Target};
 use super::upload::upload_missing;
+use crate::accounts::tokens::waiting;
 use crate::run::{Answer, Ended, Run, failed};
 use connectors::{Closed, Commit, Draft, Posted};
 use jobs::kinds::{PublishPost, PublishedPost};
@@ -26,9 +27,6 @@ use store::{Claimed, ledger};
 
 /// How long a post waits for another one with the same text.
 const SAME_TEXT_WAIT: TimeDelta = TimeDelta::seconds(10);
-
-/// No network closes a key for so long: it was a person.
-const A_PAUSE: TimeDelta = TimeDelta::days(3650);
 
 type Step<T> = Result<ControlFlow<Ended<PublishedPost>, T>, Failure>;
 
@@ -228,22 +226,16 @@ async fn closed_key(
     let connector = run.fleet.connector(target.content.platform);
     let mut keys = connector.publish_keys(&target.content.account_id);
     keys.push(account_key(target.content.platform, &target.content.account_id));
-    let closed = ledger::closed(tx, &keys).await.map_err(failed)?;
-    Ok(closed.map(|(key, until)| {
-        let for_good = until - schedule.now > A_PAUSE;
-        let (code, message) = match for_good {
+    if let Some(closed) = ledger::closed(tx, &keys).await.map_err(failed)? {
+        let (code, message) = match closed.for_good {
             true => ("paused", "a person paused the account".to_owned()),
-            false => (
-                "rate_limited",
-                format!("{key} is closed until {}", until.format("%Y-%m-%d %H:%M:%S UTC")),
-            ),
+            false => ("rate_limited", format!("{}: {}", closed.key, closed.reason)),
         };
-        // No key: nothing is closed by this, and the claimer, which knows what is closed when the
-        // job comes back, moves it out of the way itself.
-        let why = Wait { code: code.to_owned(), message, key: None };
-        let soon = schedule.now + TimeDelta::seconds(2);
-        Next::Later { until: until.clamp(schedule.now, soon), why }
-    }))
+        let why = Wait { code: code.to_owned(), message, key: Some(closed.key) };
+        return Ok(Some(Next::Wait { until: closed.until, why }));
+    }
+    let waiting = waiting(tx, schedule.platform_connection_id).await?;
+    Ok(waiting.map(|(until, why)| Next::Wait { until, why }))
 }
 
 /// Writes what the network's answer means.

@@ -8,7 +8,7 @@
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::decide::{self, EMPTY_READS, Finding, Next, after_error, attempts_left};
-use super::settle::{entry, fail, lock, lose_connection, publish_job, record_post, replaced, tell};
+use super::settle::{entry, fail, lock, publish_job, record_post, tell, token_over};
 use super::target;
 use crate::fleet::Fleet;
 use crate::run::{Answer, Run, failed};
@@ -53,10 +53,7 @@ pub(crate) async fn reconcile_post(run: Run<ReconcilePost>) -> Answer<ReconcileP
     let right = target::right(&run.fleet, &mut tx, connection, &schedule.account_id).await?;
     let right = match right {
         Ok(right) => right,
-        Err(problem) if problem.code != Code::AccountDisconnected && !run.is_last_attempt() => {
-            return Err(Failure::Retry(problem));
-        }
-        Err(problem) => return ask_person(&run, tx, &schedule, &intent, problem).await,
+        Err(next) => return give_way(&run, tx, &schedule, &intent, next).await,
     };
     let first_call = intents::first_call(&mut tx, intent.id).await.map_err(failed)?;
     tx.commit().await.map_err(failed)?;
@@ -208,13 +205,7 @@ async fn publish_again(
     let message = "It is not on the account; it is published again.";
     let entry = Entry { at: schedule.now, outcome: "absent", message, attempt: None };
     schedules::restart(&mut tx, schedule.id, retry_count, Some(&entry)).await.map_err(failed)?;
-    let job = publish_job(
-        schedule.organization_id,
-        schedule.id,
-        schedule.platform,
-        &schedule.account_id,
-        attempts,
-    );
+    let job = publish_job(schedule, attempts);
     run.follow_up(&mut tx, [job]).await?;
     over(run, tx, "absent").await
 }
@@ -234,28 +225,35 @@ async fn no_look(
         publish_key: &publish_key,
         token_version,
     };
-    let problem = match after_error(error, account, schedule.now) {
+    let next = after_error(error, account, schedule.now);
+    give_way(run, tx, &schedule, &intent, next).await
+}
+
+/// Something stands in the way of a look.
+async fn give_way(
+    run: &Run<ReconcilePost>,
+    mut tx: Claimed,
+    schedule: &Locked,
+    intent: &Intent,
+    next: Next,
+) -> Answer<ReconcilePost> {
+    let problem = match next {
         Next::Later { until, why } => return Err(Failure::Snooze { until, why, close: true }),
         Next::Again { problem, .. } if !run.is_last_attempt() => {
             return Err(Failure::Retry(problem));
         }
         Next::Again { problem, .. } | Next::Fail(problem) => problem,
-        Next::Reconnect { reason, token_version } => {
-            let reason = format!("The network no longer accepts the account's token ({reason}).");
-            let connection = schedule.platform_connection_id;
-            let organization = schedule.organization_id;
-            if !lose_connection(&mut tx, organization, connection, token_version, &reason).await? {
-                let until = schedule.now + TimeDelta::seconds(1);
-                return Err(Failure::Snooze { until, why: replaced(), close: false });
-            }
-            Problem::new(Code::AccountDisconnected, reason)
+        Next::NewToken { refused, version } => {
+            let over = token_over(schedule, version, refused.as_deref());
+            let (until, why) = over.wait(run, &mut tx).await?;
+            return run.finish(tx, Finish::Snooze(until, why)).await;
         }
-        Next::Hold { reason } | Next::LookUp { reason } => {
-            Problem::new(Code::PlatformRefused, reason)
-        }
+        Next::Wait { until, why } => return run.finish(tx, Finish::Snooze(until, why)).await,
+        Next::Hold { reason } => Problem::new(Code::AccountDisconnected, reason),
+        Next::LookUp { reason } => Problem::new(Code::PlatformRefused, reason),
         Next::Published(_) => Problem::new(Code::Internal, "A read cannot publish."),
     };
-    ask_person(run, tx, &schedule, &intent, problem).await
+    ask_person(run, tx, schedule, intent, problem).await
 }
 
 /// No look-up will say: a person must.

@@ -85,13 +85,7 @@ async fn publish_again(
         .map_err(failed)?;
     tell(&mut tx, schedule, "post.resolved", &message).await?;
     let attempts = attempts_left(schedule.max_retries, schedule.retry_count).unwrap_or(1);
-    let job = publish_job(
-        schedule.organization_id,
-        schedule.id,
-        schedule.platform,
-        &schedule.account_id,
-        attempts,
-    );
+    let job = publish_job(schedule, attempts);
     run.follow_up(&mut tx, [job]).await?;
     run.end(tx, &ResolvedPost { schedule_id: schedule.id }).await
 }

@@ -2,21 +2,22 @@
 //!
 //! **Invariant:** a schedule's status, its event and the end of its job are true in one transaction.
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
 use serde_json::json;
 
 use super::decide::Next;
+use crate::accounts::tokens::TokenOver;
 use crate::run::{Answer, Run, failed};
 use connectors::Posted;
 use jobs::kinds::{PublishPost, ReconcilePost};
 use jobs::{
     Code, Failure, IntentId, JobKind, NewJob, OrganizationId, Origin, PostId, Problem, ScheduleId,
-    Wait, account_key,
+    Wait, publish_limit_keys,
 };
-use platforms::Platform;
+use store::ledger::Finish;
 use store::published_posts::NewPost;
 use store::schedules::{self, Entry, Locked, Move, Status};
-use store::{Claimed, connections, events, published_posts};
+use store::{Claimed, events, published_posts};
 
 /// Tells the people of the organization what became of a schedule.
 pub(crate) async fn tell(
@@ -107,84 +108,64 @@ pub(super) async fn settle<K: JobKind>(
             Err(Failure::Retry(Problem::new(Code::Internal, "an outcome without a call")))
         }
         Next::Hold { reason } => hold(run, tx, schedule, &reason, output).await,
-        Next::Reconnect { reason, token_version } => {
+        Next::NewToken { refused, version } => {
             let mut tx = tx;
-            match reconnect(&mut tx, schedule, token_version, &reason).await? {
-                Some(reason) => hold(run, tx, schedule, &reason, output).await,
-                None => {
-                    let until = schedule.now + TimeDelta::seconds(1);
-                    let next = Next::Later { until, why: replaced() };
-                    Box::pin(settle(run, tx, schedule, next, output)).await
-                }
-            }
+            let over = token_over(schedule, version, refused.as_deref());
+            let (until, why) = over.wait(run, &mut tx).await?;
+            wait(run, tx, schedule, until, why).await
         }
+        Next::Wait { until, why } => wait(run, tx, schedule, until, why).await,
         Next::Fail(problem) => fail(run, tx, schedule, problem).await,
         Next::Again { problem, forget_media } => {
             again(run, tx, schedule, problem, forget_media).await
         }
         Next::Later { until, why } => {
             let mut tx = tx;
-            let first = schedule.last_outcome.as_deref() != Some(why.code.as_str());
-            let entry = first.then(|| entry(run, schedule.now, &why.code, &why.message));
-            let change = Move { entry, ..Move::to(Status::Scheduled) };
-            schedules::move_to(&mut tx, schedule.id, &change).await.map_err(failed)?;
+            put_off(run, &mut tx, schedule, &why).await?;
             tx.commit().await.map_err(failed)?;
             Err(Failure::Snooze { until, why, close: true })
         }
     }
 }
 
-/// Why a job whose token was replaced while it was used runs again.
-pub(super) fn replaced() -> Wait {
-    Wait {
-        code: "retry".to_owned(),
-        message: "the account has new tokens by now".to_owned(),
-        key: None,
+/// The access token of a schedule's account is over.
+pub(super) fn token_over<'a>(
+    schedule: &Locked,
+    version: i64,
+    refused: Option<&'a str>,
+) -> TokenOver<'a> {
+    TokenOver {
+        organization: schedule.organization_id,
+        connection: schedule.platform_connection_id,
+        version,
+        refused,
     }
 }
 
-/// Makes the account unusable, because the network does not accept its token, and says what a
-/// person must do; nothing of that when the account has other tokens by now.
-pub(super) async fn reconnect(
+/// The schedule is not to go out yet.
+async fn put_off<K: JobKind>(
+    run: &Run<K>,
     tx: &mut Claimed,
     schedule: &Locked,
-    token_version: i64,
-    said: &str,
-) -> Result<Option<String>, Failure> {
-    let connection = schedule.platform_connection_id;
-    let reason = format!(
-        "The network no longer accepts the account's token ({said}). Connect the account again."
-    );
-    let lost = lose_connection(tx, schedule.organization_id, connection, token_version, &reason);
-    Ok(lost.await?.then_some(reason))
+    why: &Wait,
+) -> Result<(), Failure> {
+    let first = schedule.last_outcome.as_deref() != Some(why.code.as_str());
+    let entry = first.then(|| entry(run, schedule.now, &why.code, &why.message));
+    let change = Move { entry, ..Move::to(Status::Scheduled) };
+    schedules::move_to(tx, schedule.id, &change).await.map_err(failed)
 }
 
-/// Makes an account unusable and tells the people of the organization, once. `false` when the
-/// account has other tokens than those of this version by now, and can be used.
-pub(super) async fn lose_connection(
-    tx: &mut Claimed,
-    organization: OrganizationId,
-    connection: jobs::ConnectionId,
-    token_version: i64,
-    reason: &str,
-) -> Result<bool, Failure> {
-    if !connections::deactivate(tx, connection, token_version, reason).await.map_err(failed)? {
-        let now = connections::sealed_access_token(tx, connection).await.map_err(failed)?;
-        return Ok(now.is_none());
-    }
-    let data = json!({ "platformConnectionId": connection });
-    events::record(
-        tx,
-        organization,
-        "connection.reconnect_needed",
-        "platform_connection",
-        connection.0,
-        reason,
-        data,
-    )
-    .await
-    .map_err(failed)?;
-    Ok(true)
+/// Waits for a key that is closed. The job waits in the transaction that saw the key closed, so that
+/// whoever opens it lets go of the job.
+async fn wait<K: JobKind>(
+    run: &Run<K>,
+    mut tx: Claimed,
+    schedule: &Locked,
+    until: DateTime<Utc>,
+    why: Wait,
+) -> Answer<K> {
+    put_off(run, &mut tx, schedule, &why).await?;
+    run.finish(tx, Finish::Snooze(until, why)).await
 }
 
 async fn hold<K: JobKind>(
@@ -253,18 +234,18 @@ async fn again<K: JobKind>(
 }
 
 /// The job that publishes a schedule now.
-pub(crate) fn publish_job(
-    organization: OrganizationId,
-    schedule: ScheduleId,
-    platform: Platform,
-    account_id: &str,
-    max_attempts: u32,
-) -> NewJob {
-    let args = PublishPost { schedule_id: schedule };
+pub(crate) fn publish_job(schedule: &Locked, max_attempts: u32) -> NewJob {
+    let args = PublishPost { schedule_id: schedule.id };
+    let organization = schedule.organization_id;
     let mut job = NewJob::new(Origin::Worker, Some(organization), &args);
     job.max_attempts = max_attempts.max(1);
-    job.limit_keys = vec![account_key(platform, account_id)];
-    job.unique_key = Some(schedules::publish_key(schedule));
+    job.limit_keys = publish_limit_keys(
+        schedule.platform,
+        &schedule.account_id,
+        schedule.platform_connection_id,
+        organization,
+    );
+    job.unique_key = Some(schedules::publish_key(schedule.id));
     job
 }
 

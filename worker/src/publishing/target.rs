@@ -9,6 +9,7 @@ use store::schedules::{self, Locked, Publishable};
 use store::{Conn, connections};
 
 use super::decide::{Account, Next};
+use crate::accounts::tokens::waiting;
 use crate::fleet::Fleet;
 use crate::run::{Run, failed};
 use jobs::Failure;
@@ -77,41 +78,49 @@ pub(super) async fn open<K: JobKind>(
     let content = match checked {
         Ok(content) => content,
         Err(problem) if problem.code == Code::AccountDisconnected => {
-            return Ok(Err(Next::Hold { reason: problem.message }));
+            return unusable(conn, schedule.platform_connection_id, problem.message).await.map(Err);
         }
         Err(problem) => return Ok(Err(Next::Fail(problem))),
     };
     let right =
         right(&run.fleet, conn, schedule.platform_connection_id, &content.account_id).await?;
-    Ok(match right {
-        Ok(Right { access, token_version }) => Ok(Target {
-            schedule: schedule.clone(),
-            publish_key: run.fleet.connector(content.platform).publish_key(&content.account_id),
-            content,
-            access,
-            token_version,
-        }),
-        Err(problem) if problem.code == Code::AccountDisconnected => {
-            Err(Next::Hold { reason: problem.message })
-        }
-        Err(problem) => Err(Next::Again { problem, forget_media: false }),
+    Ok(right.map(|Right { access, token_version }| Target {
+        schedule: schedule.clone(),
+        publish_key: run.fleet.connector(content.platform).publish_key(&content.account_id),
+        content,
+        access,
+        token_version,
+    }))
+}
+
+/// The account cannot be used: its jobs wait until a person connects it again, unless a person
+/// disconnected it.
+async fn unusable(
+    conn: &mut Conn,
+    connection: ConnectionId,
+    reason: String,
+) -> Result<Next, Failure> {
+    Ok(match waiting(conn, connection).await? {
+        Some((until, why)) => Next::Wait { until, why },
+        None => Next::Hold { reason },
     })
 }
 
-/// The right to act for an account; or the problem with its token.
+/// The right to act for an account; or what stands in the way.
 pub(super) async fn right(
     fleet: &Fleet,
     conn: &mut Conn,
     connection: ConnectionId,
     account_id: &str,
-) -> Result<Result<Right, Problem>, Failure> {
+) -> Result<Result<Right, Next>, Failure> {
     let Some(sealed) = connections::sealed_access_token(conn, connection).await.map_err(failed)?
     else {
-        return Ok(Err(Problem::new(
-            Code::AccountDisconnected,
-            "The account is not connected. Connect it again.",
-        )));
+        let reason = "The account is not connected. Connect it again.".to_owned();
+        return unusable(conn, connection, reason).await.map(Err);
     };
+    if sealed.is_over {
+        return Ok(Err(Next::NewToken { refused: None, version: sealed.version }));
+    }
     let opened = sealed
         .token
         .parse::<Sealed>()
@@ -123,10 +132,11 @@ pub(super) async fn right(
         }),
         Err(error) => {
             tracing::error!(connection.id = %connection, %error, "a token does not open");
-            Err(Problem::new(
+            let problem = Problem::new(
                 Code::Internal,
                 "The account's stored token cannot be read. An operator must look.",
-            ))
+            );
+            Err(Next::Again { problem, forget_media: false })
         }
     })
 }

@@ -2,7 +2,8 @@
 //!
 //! A refresh token may be good for one use only, so one worker takes a lease on the row, calls the
 //! network outside of any transaction, and writes what it was told. A lease that ran out was held by
-//! a worker that may have called: its answer counts as lost.
+//! a worker that may have called: its answer counts as lost. After a lost answer the old token is tried
+//! again until the network says something; a refusal then may only mean that it gave new tokens before.
 //!
 //! **Invariant:** what is learned of one version of the tokens changes nothing of another; new tokens
 //! are written even when the lease has run out, because nobody else can have them.
@@ -15,9 +16,6 @@ use uuid::Uuid;
 use crate::{Conn, Result, events, ledger};
 use jobs::{ConnectionId, OrganizationId, connection_key};
 use platforms::Platform;
-
-/// How often a refresh goes out whose answer was lost before: once, and once again.
-pub const LOST_MAX: i32 = 2;
 
 /// The right to refresh one version of an account's tokens.
 #[derive(Clone, Debug)]
@@ -36,8 +34,8 @@ pub struct Lease {
     pub version: i64,
     /// The refresh token, sealed for its row.
     pub refresh_token: String,
-    /// How many answers were lost before.
-    pub lost: i32,
+    /// Whether an answer may have been lost before.
+    pub in_doubt: bool,
 }
 
 /// What became of the wish to refresh.
@@ -52,12 +50,17 @@ pub enum Taken {
     },
     /// The tokens are others by now.
     Changed,
-    /// Too many answers were lost: the refresh token is not used again.
+    /// It was refused after an answer was lost: the refresh token is not used again.
     Spent {
         /// Until when the access token is good.
         ends_at: Option<DateTime<Utc>>,
     },
-    /// There is no such account, it cannot be used, or it has no refresh token.
+    /// It has no refresh token.
+    Unrefreshable {
+        /// Until when the access token is good.
+        ends_at: Option<DateTime<Utc>>,
+    },
+    /// There is no such account, or it cannot be used.
     Unusable,
 }
 
@@ -75,18 +78,17 @@ pub async fn lease(
     let leased = sqlx::query!(
         r#"update platform_connections set
                refresh_owner = $3, refresh_until = clock_timestamp() + make_interval(secs => $4),
-               refresh_lost = refresh_lost + (refresh_owner is not null)::int,
                refresh_doubt_at = case when refresh_owner is null then refresh_doubt_at
                                        else coalesce(refresh_doubt_at, now()) end
            where id = $1 and token_version = $2 and is_active and refresh_token is not null
              and (refresh_until is null or refresh_until <= clock_timestamp())
-             and refresh_lost + (refresh_owner is not null)::int < $5
-           returning organization_id, platform, account_id, refresh_token as "refresh_token!", refresh_lost"#,
+             and not refresh_spent
+           returning organization_id, platform, account_id, refresh_token as "refresh_token!",
+                     refresh_doubt_at is not null as "in_doubt!""#,
         id.0,
         version,
         owner,
-        length.as_secs_f64(),
-        LOST_MAX
+        length.as_secs_f64()
     )
     .fetch_optional(&mut *conn)
     .await?;
@@ -99,11 +101,11 @@ pub async fn lease(
             owner,
             version,
             refresh_token: row.refresh_token,
-            lost: row.refresh_lost,
+            in_doubt: row.in_doubt,
         }));
     }
     let row = sqlx::query!(
-        r#"select token_version, is_active and refreshable as "usable!", token_expires_at,
+        r#"select token_version, is_active, refreshable as "refreshable!", token_expires_at,
                   refresh_until, refresh_until > clock_timestamp() as busy
            from platform_connections where id = $1"#,
         id.0
@@ -111,8 +113,11 @@ pub async fn lease(
     .fetch_optional(conn)
     .await?;
     Ok(match row {
-        Some(row) if row.usable && row.token_version != version => Taken::Changed,
-        Some(row) if row.usable => match row.refresh_until {
+        Some(row) if row.is_active && row.token_version != version => Taken::Changed,
+        Some(row) if row.is_active && !row.refreshable => {
+            Taken::Unrefreshable { ends_at: row.token_expires_at }
+        }
+        Some(row) if row.is_active => match row.refresh_until {
             Some(until) if row.busy == Some(true) => Taken::Busy { until },
             Some(_) | None => Taken::Spent { ends_at: row.token_expires_at },
         },
@@ -133,8 +138,8 @@ pub struct Rotated {
     pub scopes: Option<Vec<String>>,
 }
 
-/// Stores new tokens in place of those of `version`, and answers the new version; `None` when those
-/// had been replaced or wiped.
+/// Stores new tokens in place of those of `version`, lets go of the jobs that waited for them, and
+/// answers the new version; `None` when those had been replaced or wiped.
 ///
 /// # Errors
 /// [`crate::Error::Unavailable`]: then it is to be repeated, since nobody else has these tokens.
@@ -144,12 +149,12 @@ pub async fn rotate(
     version: i64,
     tokens: &Rotated,
 ) -> Result<Option<i64>> {
-    Ok(sqlx::query_scalar!(
+    let version = sqlx::query_scalar!(
         "update platform_connections set
              access_token = $3, refresh_token = coalesce($4, refresh_token),
-             token_expires_at = now() + make_interval(secs => $5),
+             token_expires_at = now() + make_interval(secs => $5), tokens_at = now(),
              scopes = coalesce($6, scopes), token_version = token_version + 1,
-             refresh_owner = null, refresh_until = null, refresh_lost = 0, refresh_doubt_at = null,
+             refresh_owner = null, refresh_until = null, refresh_spent = false, refresh_doubt_at = null,
              updated_at = now()
          where id = $1 and token_version = $2 and access_token is not null
          returning token_version",
@@ -160,8 +165,12 @@ pub async fn rotate(
         tokens.expires_in.map(|length| length.as_secs_f64()),
         tokens.scopes.as_deref()
     )
-    .fetch_optional(conn)
-    .await?)
+    .fetch_optional(&mut *conn)
+    .await?;
+    if version.is_some() {
+        ledger::reopen_key(conn, &connection_key(id)).await?;
+    }
+    Ok(version)
 }
 
 /// How a refresh without new tokens ended, when the grant is not known to be dead.
@@ -169,10 +178,8 @@ pub async fn rotate(
 pub enum Ended {
     /// The network did nothing: it was not reached, or it refused for another reason.
     Untouched,
-    /// The network failed, and may have used up the refresh token.
-    Failed,
-    /// No answer came, and the network may have used up the refresh token.
-    Lost,
+    /// The network failed, or its answer was lost: it may have used up the refresh token.
+    Doubtful,
 }
 
 /// Gives the lease back; `false` when it was somebody else's by now.
@@ -180,20 +187,13 @@ pub enum Ended {
 /// # Errors
 /// [`crate::Error::Unavailable`].
 pub async fn release(conn: &mut Conn, lease: &Lease, ended: Ended) -> Result<bool> {
-    let (lost, doubt) = match ended {
-        Ended::Untouched => (0, false),
-        Ended::Failed => (0, true),
-        Ended::Lost => (1, true),
-    };
     let done = sqlx::query!(
         "update platform_connections set refresh_owner = null, refresh_until = null,
-             refresh_lost = refresh_lost + $3,
-             refresh_doubt_at = case when $4 then coalesce(refresh_doubt_at, now()) else refresh_doubt_at end
+             refresh_doubt_at = case when $3 then coalesce(refresh_doubt_at, now()) else refresh_doubt_at end
          where id = $1 and refresh_owner = $2",
         lease.connection_id.0,
         lease.owner,
-        lost,
-        doubt
+        ended == Ended::Doubtful
     )
     .execute(conn)
     .await?;
@@ -236,13 +236,13 @@ pub async fn give_up(
     let Some(row) = row else { return Ok(GaveUp::Nothing) };
     if let (Some(ends_at), Some(true)) = (row.token_expires_at, row.works) {
         sqlx::query!(
-            "update platform_connections set refresh_owner = null, refresh_until = null,
-                 refresh_lost = greatest(refresh_lost, $2) where id = $1",
-            id.0,
-            LOST_MAX
+            "update platform_connections set refresh_owner = null, refresh_until = null, refresh_spent = true
+             where id = $1",
+            id.0
         )
-        .execute(conn)
+        .execute(&mut *conn)
         .await?;
+        ledger::reopen_key(conn, &connection_key(id)).await?;
         return Ok(GaveUp::WorksUntil(ends_at));
     }
     sqlx::query!(
@@ -266,6 +266,97 @@ pub async fn give_up(
     )
     .await?;
     Ok(GaveUp::Disconnected)
+}
+
+/// What it means that an access token is over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Over {
+    /// New ones are to be asked for.
+    Refresh,
+    /// The network refused it soon after it refused the one before: new ones would not help.
+    Again,
+    /// The account has other tokens by now, or cannot be used.
+    Replaced,
+}
+
+/// How soon another refusal says that new tokens do not help.
+const SOON: Duration = Duration::from_secs(600);
+
+/// The access token of `version` is over: its time has run out, or the network refused it, whatever was
+/// said of its time. Locks the account.
+///
+/// # Errors
+/// [`crate::Error::Unavailable`].
+pub async fn over(conn: &mut Conn, id: ConnectionId, version: i64, refused: bool) -> Result<Over> {
+    let again = sqlx::query_scalar!(
+        r#"with old as (
+               select id, refused_at, tokens_at from platform_connections
+               where id = $1 and token_version = $2 and is_active for update
+           )
+           update platform_connections c set
+               token_expires_at = least(c.token_expires_at, clock_timestamp()),
+               refused_at = case when $3 then clock_timestamp() else c.refused_at end
+           from old where c.id = old.id
+           returning coalesce($3 and old.refused_at <= old.tokens_at
+                              and old.refused_at > now() - make_interval(secs => $4), false) as "again!""#,
+        id.0,
+        version,
+        refused,
+        SOON.as_secs_f64()
+    )
+    .fetch_optional(conn)
+    .await?;
+    Ok(match again {
+        None => Over::Replaced,
+        Some(false) => Over::Refresh,
+        Some(true) => Over::Again,
+    })
+}
+
+/// Tokens that are to be refreshed.
+#[derive(Clone, Copy, Debug)]
+pub struct Due {
+    /// The account.
+    pub connection_id: ConnectionId,
+    /// Whose it is.
+    pub organization_id: OrganizationId,
+    /// Which tokens.
+    pub version: i64,
+}
+
+/// At most `limit` accounts whose tokens end within `ahead`, the first to end first: some up to a
+/// quarter later than others, and none before two thirds of its life. Also those whose access token
+/// has ended and cannot be had anew: somebody must say so.
+///
+/// # Errors
+/// [`crate::Error::Unavailable`].
+pub async fn due(conn: &mut Conn, ahead: Duration, limit: i64) -> Result<Vec<Due>> {
+    let rows = sqlx::query!(
+        "select id, organization_id, token_version from platform_connections
+         where is_active and token_expires_at <= now() + make_interval(secs => $1)
+           and (refresh_until is null or refresh_until <= now())
+           and case when refreshable and not refresh_spent
+               then token_expires_at - least(
+                       make_interval(secs => $1) * (1 - 0.25 * abs(hashtext(id::text || token_version) % 1000) / 1000),
+                       (token_expires_at - tokens_at) / 3) <= now()
+               else token_expires_at <= now() end
+         order by token_expires_at limit $2",
+        ahead.as_secs_f64(),
+        limit
+    )
+    .fetch_all(conn)
+    .await?;
+    let due = rows.into_iter().map(|row| Due {
+        connection_id: ConnectionId(row.id),
+        organization_id: OrganizationId(row.organization_id),
+        version: row.token_version,
+    });
+    Ok(due.collect())
+}
+
+/// The key of the one live job that refreshes an account.
+pub fn refresh_key(id: ConnectionId) -> String {
+    format!("connection.refresh:{id}")
 }
 
 #[cfg(test)]

@@ -116,8 +116,10 @@ update jobs set
     -- What crashed before begins later, when nothing else runs beside it.
     started_at  = case when v.state <> 'running' then started_at when crashes = 0 then now() end,
     wait_reason = case when v.key is not null then jsonb_build_object(
-                      -- What has no end was closed by a person.
-                      'code', case when v.until > now() + interval '1000 years' then 'paused' else 'rate_limited' end,
+                      -- What has no end ends when a person does something.
+                      'code', case when v.key like 'connection:%'
+                                  then case when v.until > now() + interval '1000 years' then 'reconnect' else 'refreshing' end
+                              when v.until > now() + interval '1000 years' then 'paused' else 'rate_limited' end,
                       'key', v.key, 'message', v.reason) end,
     parked_by   = coalesce(v.key, parked_by),
     permits     = '{}',

@@ -136,19 +136,33 @@ pub async fn close_key(
     Ok(())
 }
 
-/// Which of these keys is closed for longest, and until when.
+/// A key that is closed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClosedKey {
+    /// The key.
+    pub key: String,
+    /// When it opens.
+    pub until: DateTime<Utc>,
+    /// Why it is closed.
+    pub reason: String,
+    /// Whether it opens only when a person does something.
+    pub for_good: bool,
+}
+
+/// Which of these keys is closed for longest.
 ///
 /// # Errors
 /// [`crate::Error::Unavailable`].
-pub async fn closed(conn: &mut Conn, keys: &[String]) -> Result<Option<(String, DateTime<Utc>)>> {
-    let row = sqlx::query!(
-        "select key, until from closed_keys where key = any ($1) and until > clock_timestamp()
-         order by until desc limit 1",
+pub async fn closed(conn: &mut Conn, keys: &[String]) -> Result<Option<ClosedKey>> {
+    Ok(sqlx::query_as!(
+        ClosedKey,
+        r#"select key, until, reason, until > now() + interval '1000 years' as "for_good!"
+           from closed_keys where key = any ($1) and until > clock_timestamp()
+           order by until desc limit 1"#,
         keys
     )
     .fetch_optional(conn)
-    .await?;
-    Ok(row.map(|row| (row.key, row.until)))
+    .await?)
 }
 
 /// Lets go of jobs that wait for a key that is no longer closed: its opening and their parking

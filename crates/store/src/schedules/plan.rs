@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use crate::connections::platform;
 use crate::{Conn, Result};
-use jobs::{OrganizationId, ScheduleId};
+use jobs::{ConnectionId, OrganizationId, ScheduleId};
 use platforms::Platform;
 
 /// A schedule whose job is to be enqueued.
@@ -26,6 +26,8 @@ pub struct Due {
     pub max_retries: u32,
     /// The network.
     pub platform: Platform,
+    /// The account.
+    pub platform_connection_id: ConnectionId,
     /// The network's own id of the account.
     pub account_id: String,
 }
@@ -45,7 +47,8 @@ pub async fn due_to_publish(conn: &mut Conn, ahead: Duration, limit: i64) -> Res
          update schedules s set publish_planned_at = now()
          from due, platform_connections c
          where s.id = due.id and c.id = s.platform_connection_id
-         returning s.id, s.organization_id, s.scheduled_at, s.max_retries, c.platform, c.account_id",
+         returning s.id, s.organization_id, s.scheduled_at, s.max_retries, s.platform_connection_id,
+                   c.platform, c.account_id",
         ahead.as_secs_f64(),
         limit
     )
@@ -59,6 +62,7 @@ pub async fn due_to_publish(conn: &mut Conn, ahead: Duration, limit: i64) -> Res
                 scheduled_at: row.scheduled_at,
                 max_retries: u32::try_from(row.max_retries).unwrap_or_default(),
                 platform: platform(&row.platform)?,
+                platform_connection_id: ConnectionId(row.platform_connection_id),
                 account_id: row.account_id,
             })
         })
@@ -81,7 +85,8 @@ pub async fn due_to_prepare(conn: &mut Conn, ahead: Duration, limit: i64) -> Res
          update schedules s set prepare_planned_at = now()
          from due, platform_connections c
          where s.id = due.id and c.id = s.platform_connection_id
-         returning s.id, s.organization_id, s.scheduled_at, s.max_retries, c.platform, c.account_id,
+         returning s.id, s.organization_id, s.scheduled_at, s.max_retries, s.platform_connection_id,
+                   c.platform, c.account_id,
                    exists (select from media_attachments m
                            where m.content_version_id = s.content_version_id) as "has_media!""#,
         ahead.as_secs_f64(),
@@ -98,6 +103,7 @@ pub async fn due_to_prepare(conn: &mut Conn, ahead: Duration, limit: i64) -> Res
                 scheduled_at: row.scheduled_at,
                 max_retries: u32::try_from(row.max_retries).unwrap_or_default(),
                 platform: platform(&row.platform)?,
+                platform_connection_id: ConnectionId(row.platform_connection_id),
                 account_id: row.account_id,
             })
         })

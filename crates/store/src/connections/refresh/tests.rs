@@ -48,6 +48,10 @@ impl Stage {
 
     /// A person connects the account, or connects it again.
     async fn connect(&self) {
+        self.connect_with(Some("refresh 0")).await;
+    }
+
+    async fn connect_with(&self, refresh: Option<&str>) {
         let mut tx = self.store.begin().await.unwrap();
         let (organization, twitter) = (self.organization, Platform::Twitter);
         let id = ConnectionId::new();
@@ -56,7 +60,7 @@ impl Stage {
         assert_eq!(placed.await.unwrap(), self.connection, "the id stays");
         let tokens = SealedTokens {
             access: "access 0".into(),
-            refresh: Some("refresh 0".into()),
+            refresh: refresh.map(str::to_owned),
             expires_at: Some(Utc::now() + chrono::TimeDelta::hours(2)),
             scopes: vec!["tweet.read".into()],
             metadata: json!({}),
@@ -111,9 +115,9 @@ impl Stage {
         gave_up
     }
 
-    async fn deactivate(&self, version: i64) -> bool {
+    async fn over(&self, version: i64, refused: bool) -> Over {
         let mut conn = self.store.single().await.unwrap();
-        connections::deactivate(&mut conn, self.connection, version, "refused").await.unwrap()
+        over(&mut conn, self.connection, version, refused).await.unwrap()
     }
 
     /// What only time does.
@@ -182,18 +186,17 @@ async fn what_is_late_about_old_tokens_changes_nothing() {
     let old = stage.version().await;
     stage.leased(old).await;
     let new = stage.rotate(old).await.unwrap();
-    assert!(!stage.deactivate(old).await, "a late 401");
+    assert_eq!(stage.over(old, true).await, Over::Replaced, "a late 401");
     assert_eq!(stage.give_up(old).await, GaveUp::Nothing, "a late refusal");
     assert_eq!(stage.rotate(old).await, None, "late tokens");
     assert!(stage.is_active().await);
 
     stage.connect().await;
-    assert!(!stage.deactivate(new).await, "a 401 from before the account was connected again");
+    let late = stage.over(new, true).await;
+    assert_eq!(late, Over::Replaced, "a 401 from before the account was connected again");
     assert_eq!(stage.give_up(new).await, GaveUp::Nothing);
     assert_eq!(stage.rotate(new).await, None, "the tokens of a grant that was replaced");
-    let newest = stage.version().await;
-    assert!(stage.deactivate(newest).await && !stage.is_active().await);
-    assert_eq!(stage.told().await, 0);
+    assert!(stage.is_active().await && stage.told().await == 0);
     stage.end().await;
 }
 
@@ -204,7 +207,7 @@ async fn new_tokens_are_kept_although_the_lease_ran_out() {
     let first = stage.leased(version).await;
     stage.let_the_lease_run_out().await;
     let second = stage.leased(version).await;
-    assert_eq!(second.lost, 1, "the first may have called");
+    assert!(!first.in_doubt && second.in_doubt, "the first may have called");
     assert!(!stage.release(&first, Ended::Untouched).await, "the lease is another's");
     assert!(stage.rotate(version).await.is_some(), "the first's answer came after all");
     assert_eq!(stage.give_up(version).await, GaveUp::Nothing, "the second was refused, of course");
@@ -248,9 +251,9 @@ async fn a_lost_answer_is_tried_once_more_and_then_the_access_token_is_used_up()
     let stage = Stage::new().await;
     let version = stage.version().await;
     let lease = stage.leased(version).await;
-    assert!(stage.release(&lease, Ended::Lost).await);
+    assert!(stage.release(&lease, Ended::Doubtful).await);
     let again = stage.leased(version).await;
-    assert_eq!(again.lost, 1);
+    assert!(again.in_doubt);
     let GaveUp::WorksUntil(_) = stage.give_up(version).await else { panic!("still good") };
     assert!(stage.is_active().await && stage.told().await == 0);
     assert!(matches!(stage.lease(version).await, Taken::Spent { ends_at: Some(_) }));
@@ -262,20 +265,70 @@ async fn a_lost_answer_is_tried_once_more_and_then_the_access_token_is_used_up()
 }
 
 #[tokio::test]
-async fn two_lost_answers_spend_the_refresh_token_and_failures_do_not() {
+async fn neither_failures_nor_lost_answers_end_the_tries() {
     let stage = Stage::new().await;
     let version = stage.version().await;
-    for ended in [Ended::Failed, Ended::Untouched, Ended::Failed, Ended::Lost, Ended::Failed] {
+    for ended in [Ended::Untouched, Ended::Doubtful, Ended::Doubtful, Ended::Untouched] {
         let lease = stage.leased(version).await;
         assert!(stage.release(&lease, ended).await);
     }
     stage.leased(version).await;
     stage.let_the_lease_run_out().await;
-    assert!(matches!(stage.lease(version).await, Taken::Spent { .. }), "lost, and a lost worker");
+    stage.let_the_token_end().await;
+    assert!(stage.leased(version).await.in_doubt, "lost answers, a lost worker, an ended token");
     assert!(stage.is_active().await);
     stage.connect().await;
     let version = stage.version().await;
-    assert_eq!(stage.leased(version).await.lost, 0, "new tokens, nothing lost");
+    assert!(!stage.leased(version).await.in_doubt, "new tokens, nothing lost");
+    stage.end().await;
+}
+
+#[tokio::test]
+async fn a_token_that_the_network_refused_is_over_unless_it_was_replaced() {
+    let stage = Stage::new().await;
+    let version = stage.version().await;
+    let mut conn = stage.store.single().await.unwrap();
+    let is_over = async |conn: &mut Conn| {
+        connections::sealed_access_token(conn, stage.connection).await.unwrap().unwrap().is_over
+    };
+    assert!(!is_over(&mut conn).await);
+    assert_eq!(stage.over(version - 1, true).await, Over::Replaced);
+    assert!(!is_over(&mut conn).await, "a late 401");
+    for _ in 0..2 {
+        assert_eq!(stage.over(version, true).await, Over::Refresh, "many meet the same token");
+    }
+    assert!(is_over(&mut conn).await);
+    stage.leased(version).await;
+    let version = stage.rotate(version).await.unwrap();
+    assert!(!is_over(&mut conn).await);
+    assert_eq!(stage.over(version, false).await, Over::Refresh, "nobody refused it");
+    assert_eq!(stage.over(version, true).await, Over::Again, "the next one is refused as well");
+    stage.run("update platform_connections set refused_at = refused_at - interval '1 hour'").await;
+    assert_eq!(stage.over(version, true).await, Over::Refresh, "long ago");
+    stage.connect_with(None).await;
+    let version = stage.version().await;
+    assert!(matches!(stage.lease(version).await, Taken::Unrefreshable { ends_at: Some(_) }));
+    drop(conn);
+    stage.end().await;
+}
+
+#[tokio::test]
+async fn what_ends_soon_is_due_and_what_lives_short_is_due_late() {
+    let stage = Stage::new().await;
+    let scheduler = stage.scratch.log_in(Login::Scheduler).await;
+    let is_due = async |sql: &'static str| {
+        stage.run(sql).await;
+        let mut conn = scheduler.single().await.unwrap();
+        let due = due(&mut conn, Duration::from_secs(1200), 10).await.unwrap();
+        due.iter().any(|due| due.connection_id == stage.connection)
+    };
+    assert!(!is_due("update platform_connections set tokens_at = now() - interval '1 hour', token_expires_at = now() + interval '1 hour'").await);
+    assert!(is_due("update platform_connections set tokens_at = now() - interval '2 hours', token_expires_at = now() + interval '14 minutes'").await);
+    assert!(!is_due("update platform_connections set tokens_at = now(), token_expires_at = now() + interval '1 minute'").await);
+    assert!(is_due("update platform_connections set tokens_at = now() - interval '45 seconds', token_expires_at = now() + interval '15 seconds'").await);
+    assert!(!is_due("update platform_connections set refresh_spent = true").await);
+    assert!(is_due("update platform_connections set token_expires_at = now() - interval '1 second'").await, "somebody must say so");
+    assert!(!is_due("update platform_connections set is_active = false").await);
     stage.end().await;
 }
 
@@ -288,7 +341,7 @@ async fn tokens_that_were_wiped_do_not_come_back() {
     connections::wipe(&mut conn, stage.connection, "disconnected").await.unwrap();
     assert_eq!(stage.rotate(version).await, None);
     assert_eq!(stage.rotate(version + 1).await, None);
-    assert!(!stage.release(&lease, Ended::Lost).await);
+    assert!(!stage.release(&lease, Ended::Doubtful).await);
     assert!(matches!(stage.lease(version + 1).await, Taken::Unusable));
     drop(conn);
     stage.end().await;
@@ -302,21 +355,21 @@ enum Step {
     Release(Ended),
     GiveUp,
     LateGiveUp,
-    LateDeactivate,
+    LateRefusal,
     LateRotate,
     LeaseRunsOut,
     Reconnect,
 }
 
 fn steps() -> impl Strategy<Value = Vec<Step>> {
-    let ended = prop_oneof![Just(Ended::Untouched), Just(Ended::Failed), Just(Ended::Lost)];
+    let ended = prop_oneof![Just(Ended::Untouched), Just(Ended::Doubtful)];
     let step = prop_oneof![
         6 => Just(Step::Lease),
         2 => Just(Step::Rotate),
         3 => ended.prop_map(Step::Release),
         1 => Just(Step::GiveUp),
         1 => Just(Step::LateGiveUp),
-        1 => Just(Step::LateDeactivate),
+        1 => Just(Step::LateRefusal),
         1 => Just(Step::LateRotate),
         2 => Just(Step::LeaseRunsOut),
         1 => Just(Step::Reconnect),
@@ -330,8 +383,8 @@ struct Model {
     active: bool,
     /// The holder's lease, and whether it has run out.
     held: Option<(Lease, bool)>,
-    lost: i32,
     doubt: bool,
+    spent: bool,
     told: i64,
 }
 
@@ -343,17 +396,16 @@ async fn walk(stage: &Stage, steps: &[Step]) {
         match step {
             Step::Lease => {
                 let ran_out = matches!(model.held, Some((_, true)));
-                let lost = model.lost + i32::from(ran_out);
                 match stage.lease(version).await {
                     Taken::Leased(lease) => {
                         assert!(model.active && (model.held.is_none() || ran_out));
-                        assert!(lost < LOST_MAX && lease.lost == lost);
-                        model.lost = lost;
                         model.doubt |= ran_out;
+                        assert!(!model.spent && lease.in_doubt == model.doubt);
                         model.held = Some((lease, false));
                     }
                     Taken::Busy { .. } => assert!(matches!(model.held, Some((_, false)))),
-                    Taken::Spent { .. } => assert!(model.active && lost >= LOST_MAX),
+                    Taken::Spent { .. } => assert!(model.active && model.spent),
+                    Taken::Unrefreshable { .. } => panic!("it has a refresh token"),
                     Taken::Unusable => assert!(!model.active),
                     Taken::Changed => panic!("the version is current"),
                 }
@@ -368,24 +420,23 @@ async fn walk(stage: &Stage, steps: &[Step]) {
                 if let Some((lease, _)) = model.held.take() {
                     assert!(stage.release(&lease, *ended).await);
                     assert!(!stage.release(&lease, *ended).await, "once");
-                    model.lost += i32::from(*ended == Ended::Lost);
-                    model.doubt |= *ended != Ended::Untouched;
+                    model.doubt |= *ended == Ended::Doubtful;
                 }
             }
             Step::GiveUp => match stage.give_up(version).await {
                 GaveUp::Disconnected => {
                     assert!(model.active && !model.doubt);
-                    model = Model { told: model.told + 1, lost: model.lost, ..Model::default() };
+                    model = Model { told: model.told + 1, ..Model::default() };
                 }
                 GaveUp::WorksUntil(_) => {
                     assert!(model.active && model.doubt);
                     model.held = None;
-                    model.lost = model.lost.max(LOST_MAX);
+                    model.spent = true;
                 }
                 GaveUp::Nothing => assert!(!model.active),
             },
             Step::LateGiveUp => assert_eq!(stage.give_up(version - 1).await, GaveUp::Nothing),
-            Step::LateDeactivate => assert!(!stage.deactivate(version - 1).await),
+            Step::LateRefusal => assert_eq!(stage.over(version - 1, true).await, Over::Replaced),
             Step::LateRotate => assert_eq!(stage.rotate(version - 1).await, None),
             Step::LeaseRunsOut => {
                 if let Some((_, ran_out)) = &mut model.held {
