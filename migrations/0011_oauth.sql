@@ -23,8 +23,6 @@ alter table platform_connections
     add constraint platform_connections_refresh_lease
         check ((refresh_owner is null) = (refresh_until is null));
 
--- What is to be refreshed soon.
-create index platform_connections_by_expiry on platform_connections (token_expires_at) where is_active;
 
 grant select (id, organization_id, is_active, token_expires_at, tokens_at, token_version, refresh_until,
               refresh_spent, refreshable)

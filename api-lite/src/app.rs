@@ -18,6 +18,7 @@ use crate::enqueue::Groups;
 use bell::Bell;
 use boot::ApiConfig;
 use boot::config::{MediaStore, TokenHash};
+use platforms::Platform;
 use seal::TravelKeys;
 use store::{Login, Store};
 
@@ -39,6 +40,8 @@ pub(crate) struct Inner {
     pub(crate) operator_token: Option<TokenHash>,
     /// Seals secrets for their way to the worker.
     pub(crate) travel_keys: TravelKeys,
+    /// How accounts are connected.
+    pub(crate) oauth: OAuth,
     /// Where uploads go.
     pub(crate) media: media::Store,
     /// Under which address others reach this process.
@@ -55,6 +58,30 @@ pub(crate) struct Inner {
     pub(crate) default_rate_limit: u32,
     /// Cancelled when the process is to end: nobody begins to wait any more.
     pub(crate) shutdown: CancellationToken,
+}
+
+/// Our apps at the networks.
+pub(crate) struct OAuth {
+    x_client_id: Option<String>,
+    x_consent_url: String,
+    /// Where people may be sent back to.
+    pub(crate) return_urls: Vec<Url>,
+}
+
+impl OAuth {
+    /// The id of our app, where it is set up.
+    pub(crate) fn client_id(&self, platform: Platform) -> Option<&str> {
+        match platform {
+            Platform::Twitter => self.x_client_id.as_deref(),
+        }
+    }
+
+    /// The page that asks for consent.
+    pub(crate) fn consent_page(&self, platform: Platform) -> &str {
+        match platform {
+            Platform::Twitter => &self.x_consent_url,
+        }
+    }
 }
 
 impl std::ops::Deref for App {
@@ -86,6 +113,11 @@ impl App {
             keys: Keys::default(),
             operator_token: config.operator_token_sha256.clone(),
             travel_keys: TravelKeys::parse(&config.travel_keys).context("TRAVEL_KEYS")?,
+            oauth: OAuth {
+                x_client_id: config.x_client_id.clone(),
+                x_consent_url: config.x_consent_url.to_string(),
+                return_urls: config.oauth_return_urls.clone(),
+            },
             media: open_media(&config.media).context("MEDIA_STORE")?,
             public_url,
             max_body_bytes: config.max_body_bytes,

@@ -54,9 +54,9 @@ impl Database {
     /// A transaction with which the caller enqueues, and reads what it enqueued: operators always
     /// act as such, whichever organization they name.
     pub(crate) async fn writing(&self, principal: &Principal) -> Result<Acting> {
-        match principal {
-            Principal::Key { organization, .. } => self.acting_for(*organization).await,
-            Principal::Operator { .. } => self.operating().await,
+        match principal.own_organization() {
+            Some(organization) => self.acting_for(organization).await,
+            None => self.operating().await,
         }
     }
 

@@ -9,6 +9,7 @@
 //! | `enqueue/` | from a body to jobs in the ledger, and waiting for their end |
 //! | `checks/` | what can be said against a job before it is accepted |
 //! | `routes/` | one file per resource |
+//! | `consent_state.rs` | what travels with a person to a consent page and back |
 //! | `openapi.rs` | the document, from the routes and the catalogue |
 //! | `problem.rs` | every refusal |
 //! | `database.rs` | the database, and quick refusals while it is away |
@@ -20,6 +21,7 @@ mod app;
 mod auth;
 mod body;
 mod checks;
+mod consent_state;
 mod database;
 mod enqueue;
 mod figures;

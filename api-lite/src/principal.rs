@@ -22,6 +22,13 @@ pub(crate) enum Principal {
         /// What it may do.
         scopes: Vec<Scope>,
     },
+    /// A person who comes back from a consent page, by the state that was sealed for them.
+    Person {
+        /// For whom the account is connected.
+        organization: OrganizationId,
+        /// Who connects it.
+        actor: String,
+    },
     /// An operator, for all organizations or for the one that a header names.
     Operator {
         /// The organization named.
@@ -33,15 +40,27 @@ impl Principal {
     /// The one organization acted for; `None` for an operator who acts for all.
     pub(crate) fn organization(&self) -> Option<OrganizationId> {
         match self {
-            Principal::Key { organization, .. } => Some(*organization),
+            Principal::Key { organization, .. } | Principal::Person { organization, .. } => {
+                Some(*organization)
+            }
             Principal::Operator { organization } => *organization,
+        }
+    }
+
+    /// The organization of which the caller is; operators are of none, whichever they name.
+    pub(crate) fn own_organization(&self) -> Option<OrganizationId> {
+        match self {
+            Principal::Key { organization, .. } | Principal::Person { organization, .. } => {
+                Some(*organization)
+            }
+            Principal::Operator { .. } => None,
         }
     }
 
     /// How jobs of this caller are marked.
     pub(crate) fn origin(&self) -> Origin {
         match self {
-            Principal::Key { .. } => Origin::Api,
+            Principal::Key { .. } | Principal::Person { .. } => Origin::Api,
             Principal::Operator { .. } => Origin::Operator,
         }
     }
@@ -50,6 +69,7 @@ impl Principal {
     pub(crate) fn default_actor(&self) -> String {
         match self {
             Principal::Key { id, .. } => format!("key:{id}"),
+            Principal::Person { actor, .. } => actor.clone(),
             Principal::Operator { .. } => "operator".to_owned(),
         }
     }
@@ -61,12 +81,14 @@ impl Principal {
     pub(crate) fn require(&self, scope: Scope) -> Result<()> {
         match self {
             Principal::Operator { .. } => Ok(()),
+            // The key that began it had the scope.
+            Principal::Person { .. } if scope == Scope::ConnectionsWrite => Ok(()),
             Principal::Key { scopes, .. }
                 if scopes.contains(&scope) || scopes.contains(&Scope::Admin) =>
             {
                 Ok(())
             }
-            Principal::Key { .. } => Err(Problem::new(
+            Principal::Key { .. } | Principal::Person { .. } => Err(Problem::new(
                 Code::Forbidden,
                 format!("this key lacks the scope {}", scope.as_str()),
             )),
@@ -80,7 +102,7 @@ impl Principal {
     pub(crate) fn require_operator(&self) -> Result<()> {
         match self {
             Principal::Operator { .. } => Ok(()),
-            Principal::Key { .. } => {
+            Principal::Key { .. } | Principal::Person { .. } => {
                 Err(Problem::new(Code::Forbidden, "this needs the operators' token"))
             }
         }

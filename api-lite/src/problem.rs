@@ -63,6 +63,8 @@ const OWN: &[(&str, StatusCode, &str)] = &[
     ("method_not_allowed", StatusCode::METHOD_NOT_ALLOWED, "Method not allowed"),
     ("slow_request", StatusCode::REQUEST_TIMEOUT, "The request took too long to arrive"),
     ("idempotency_key_reused", StatusCode::CONFLICT, "Idempotency key used for another request"),
+    ("unknown_state", StatusCode::BAD_REQUEST, "The state is not one of ours"),
+    ("network_not_set_up", StatusCode::CONFLICT, "Network not set up"),
     ("upload_exists", StatusCode::CONFLICT, "Uploaded already"),
     ("upload_expired", StatusCode::GONE, "The upload has expired"),
     ("too_large", StatusCode::PAYLOAD_TOO_LARGE, "Too large"),

@@ -1,6 +1,6 @@
 //! The scheduler: everything that happens because time passed.
 //!
-//! `plan.rs` turns due schedules into jobs, `rescue.rs` frees the jobs of dead workers,
+//! `plan.rs` turns due schedules into jobs, `refresh.rs` tokens that end soon, `rescue.rs` frees the jobs of dead workers,
 //! `housekeeping.rs` keeps the history's partitions and asks for pruning. Any number of schedulers
 //! may run: each step is a statement that only one of them can win.
 //!
@@ -10,6 +10,7 @@ mod figures;
 mod housekeeping;
 mod migrate;
 mod plan;
+mod refresh;
 mod rescue;
 
 use anyhow::Context;
@@ -98,6 +99,7 @@ async fn schedule() -> anyhow::Result<()> {
     tracing::info!("scheduler.started");
     tokio::join!(
         plan::run(scheduler.clone(), shutdown.clone()),
+        refresh::run(scheduler.clone(), shutdown.clone()),
         rescue::run(scheduler.clone(), shutdown.clone()),
         housekeeping::run(scheduler.clone(), shutdown.clone()),
         figures::run(scheduler.clone(), shutdown.clone()),
@@ -131,6 +133,8 @@ enum Step {
     Prepare,
     /// Mends schedules and jobs that nobody cares for any more.
     Mend,
+    /// Asks for new tokens before the old ones end.
+    Refresh,
     /// Frees the jobs of dead workers.
     Rescue,
     /// Makes the history's partitions, and asks for pruning.
@@ -140,8 +144,15 @@ enum Step {
 }
 
 impl Step {
-    const ALL: [Step; 6] =
-        [Step::Publish, Step::Prepare, Step::Mend, Step::Rescue, Step::Housekeeping, Step::Measure];
+    const ALL: [Step; 7] = [
+        Step::Publish,
+        Step::Prepare,
+        Step::Mend,
+        Step::Refresh,
+        Step::Rescue,
+        Step::Housekeeping,
+        Step::Measure,
+    ];
 
     /// The name in logs and metrics.
     const fn as_str(self) -> &'static str {
@@ -149,6 +160,7 @@ impl Step {
             Step::Publish => "publish",
             Step::Prepare => "prepare",
             Step::Mend => "mend",
+            Step::Refresh => "refresh",
             Step::Rescue => "rescue",
             Step::Housekeeping => "housekeeping",
             Step::Measure => "measure",

@@ -18,6 +18,8 @@ pub(crate) struct Fleet {
     pub(crate) bell: Bell,
     /// X.
     pub(crate) x: connectors::X,
+    /// X's OAuth endpoints, when our app is set up there.
+    pub(crate) x_oauth: Option<connectors::XOAuth>,
     /// Object storage.
     pub(crate) media: media::Store,
     /// Largest upload that is read back, in bytes.
@@ -46,6 +48,15 @@ impl Fleet {
     pub(crate) fn connector(&self, platform: Platform) -> &dyn connectors::Connector {
         match platform {
             Platform::Twitter => &self.x,
+        }
+    }
+
+    /// The network's OAuth endpoints, when our app is set up there.
+    pub(crate) fn oauth(&self, platform: Platform) -> Option<&dyn connectors::OAuth> {
+        match platform {
+            Platform::Twitter => {
+                self.x_oauth.as_ref().map(|oauth| oauth as &dyn connectors::OAuth)
+            }
         }
     }
 

@@ -141,6 +141,7 @@ fn fleet(config: &WorkerConfig, store: Store, bell: Bell) -> anyhow::Result<Flee
             CONNECT_TIMEOUT.min(config.publish_request_timeout),
         )
         .context("cannot make the client of X")?,
+        x_oauth: x_oauth(config)?,
         media: fleet::media(&config.media)?,
         max_upload_bytes: config.max_upload_bytes,
         token_keys: seal::TokenKeys::parse(&config.token_keys).context("TOKEN_KEYS")?,
@@ -151,6 +152,16 @@ fn fleet(config: &WorkerConfig, store: Store, bell: Bell) -> anyhow::Result<Flee
             reconcile_wait: config.reconcile_wait,
         },
     })
+}
+
+/// X's OAuth endpoints, when our app is set up there.
+fn x_oauth(config: &WorkerConfig) -> anyhow::Result<Option<connectors::XOAuth>> {
+    let Some(client_id) = config.x_client_id.clone() else { return Ok(None) };
+    let app = connectors::App { client_id, client_secret: config.x_client_secret.clone() };
+    let timeout = config.publish_request_timeout;
+    let connect = CONNECT_TIMEOUT.min(timeout);
+    let oauth = connectors::XOAuth::new(config.x_api_url.clone(), app, timeout, connect);
+    oauth.map(Some).context("cannot make the client of X's OAuth endpoints")
 }
 
 fn settings(config: &WorkerConfig) -> anyhow::Result<queue::Settings> {

@@ -47,10 +47,7 @@ pub(crate) struct Rows<'a> {
 impl<'a> Rows<'a> {
     pub(crate) fn new(app: &'a App, principal: &'a Principal) -> Self {
         // A key has a foreign key to its organization, and no organization is ever deleted.
-        let organizations = match principal {
-            Principal::Key { organization, .. } => HashSet::from([*organization]),
-            Principal::Operator { .. } => HashSet::new(),
-        };
+        let organizations = HashSet::from_iter(principal.own_organization());
         Self { app, principal, tx: None, organizations }
     }
 
@@ -82,7 +79,10 @@ pub(crate) async fn check(
     let mut its = Subject { rows, organization };
     match kind {
         Kind::CreateOrganization => Ok(()),
-        Kind::UpdateOrganization | Kind::CreateKey | Kind::ImportConnection => {
+        Kind::UpdateOrganization
+        | Kind::CreateKey
+        | Kind::ConnectAccount
+        | Kind::ImportConnection => {
             its.organization().await.map(drop)
         }
         Kind::CreateContent => {
@@ -119,7 +119,11 @@ pub(crate) async fn check(
         // A limit may be set for keys that no job has yet.
         Kind::SetLimit | Kind::RemoveLimit => Ok(()),
         // Nobody enqueues these through the API.
-        Kind::PreparePost | Kind::PublishPost | Kind::ReconcilePost | Kind::PruneLedger => Ok(()),
+        Kind::RefreshConnection
+        | Kind::PreparePost
+        | Kind::PublishPost
+        | Kind::ReconcilePost
+        | Kind::PruneLedger => Ok(()),
     }
 }
 

@@ -4,6 +4,7 @@
 
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
+use sha2::{Digest, Sha256};
 
 use crate::problem::{Problem, Result};
 
@@ -12,6 +13,11 @@ use crate::problem::{Problem, Result};
 pub(crate) struct IdempotencyKey(String);
 
 impl IdempotencyKey {
+    /// The key of one way back from a consent page.
+    pub(crate) fn of_consent(state: &str) -> Self {
+        Self(format!("consent:{}", hex::encode(Sha256::digest(state))))
+    }
+
     /// The text.
     pub(super) fn into_text(self) -> String {
         self.0

@@ -37,7 +37,7 @@ impl Job {
     }
 
     /// Why it ended without being done.
-    pub(super) fn failure(&self) -> Option<Problem> {
+    pub(crate) fn failure(&self) -> Option<Problem> {
         let fallback = match self.view.state.as_str() {
             "dead" => Code::Internal,
             "cancelled" => Code::Cancelled,

@@ -24,13 +24,14 @@ use axum::Json;
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use std::collections::{BTreeMap, HashMap};
+use tokio::sync::OwnedSemaphorePermit;
 
 use crate::app::App;
 use crate::checks::{self, Rows};
 use crate::principal::Principal;
 use crate::problem::{Problem, Result};
 use crate::request::Context;
-use jobs::{JobId, Kind, NewJob, OrganizationId, Queue};
+use jobs::{JobId, Kind, NewJob, Queue};
 use store::{Acting, ledger};
 
 use envelope::Envelope;
@@ -61,30 +62,8 @@ pub(crate) struct Request {
 /// # Errors
 /// Whatever can be said against the jobs, and how a single job that was waited for failed.
 pub(crate) async fn enqueue(app: &App, mut request: Request, asked: Asked) -> Result<Response> {
-    let Asked { jobs, places, fingerprint, mut room } = asked;
-    let mut prepared = Vec::with_capacity(jobs.len());
-    for (index, job) in jobs.into_iter().enumerate() {
-        let one = Envelope::read(job).and_then(|job| prepare::prepare(app, &request, job));
-        prepared.push(one.map_err(|problem| problem.within(&places.prefix(index)))?);
-    }
-    checks::before_the_transaction(app, places, &prepared).await?;
-
-    let wait = wait::Wait::begin(app, &request, prepared.iter().map(|p| p.job.id)).await;
-    let key = request.idempotency.take().zip(fingerprint);
-    let key = key.map(|(key, fingerprint)| Key { text: key.into_text(), fingerprint });
-    let keys: Vec<Option<String>> = prepared.iter_mut().map(|one| one.shown_key.take()).collect();
-    let (jobs, replayed) = insert(app, &request.principal, places, prepared, key).await?;
-    if request.wait.is_some() {
-        room = None;
-    }
-    let wait = if replayed { wait.of_others() } else { wait };
-    let applied = wait.applied();
-    let mut jobs = wait.until_ended(app, &request, jobs).await;
-    if !replayed {
-        for (job, key) in jobs.iter_mut().zip(keys) {
-            job.key = key;
-        }
-    }
+    let places = asked.places;
+    let Submitted { jobs, replayed, applied, room } = submit(app, &mut request, asked).await?;
     let mut response = answer(places, &request, jobs);
     drop(room);
     if let Some(seconds) = applied {
@@ -95,6 +74,63 @@ pub(crate) async fn enqueue(app: &App, mut request: Request, asked: Asked) -> Re
         response.headers_mut().insert(REPLAYED, HeaderValue::from_static("true"));
     }
     Ok(response)
+}
+
+/// Jobs that are in the ledger, and ended if the caller preferred to wait.
+struct Submitted {
+    jobs: Vec<Job>,
+    /// Whether these are the jobs of the same request before.
+    replayed: bool,
+    /// The seconds of waiting that the caller got.
+    applied: Option<u64>,
+    room: Option<OwnedSemaphorePermit>,
+}
+
+async fn submit(app: &App, request: &mut Request, asked: Asked) -> Result<Submitted> {
+    let Asked { jobs, places, fingerprint, mut room } = asked;
+    let mut prepared = Vec::with_capacity(jobs.len());
+    for (index, job) in jobs.into_iter().enumerate() {
+        let one = Envelope::read(job).and_then(|job| prepare::prepare(app, request, job));
+        prepared.push(one.map_err(|problem| problem.within(&places.prefix(index)))?);
+    }
+    checks::before_the_transaction(app, places, &prepared).await?;
+
+    let wait = wait::Wait::begin(app, request, prepared.iter().map(|p| p.job.id)).await;
+    let key = request.idempotency.take().zip(fingerprint);
+    let key = key.map(|(key, fingerprint)| Key { text: key.into_text(), fingerprint });
+    let keys: Vec<Option<String>> = prepared.iter_mut().map(|one| one.shown_key.take()).collect();
+    let (jobs, replayed) = insert(app, &request.principal, places, prepared, key).await?;
+    if request.wait.is_some() {
+        room = None;
+    }
+    let wait = if replayed { wait.of_others() } else { wait };
+    let applied = wait.applied();
+    let mut jobs = wait.until_ended(app, request, jobs).await;
+    if !replayed {
+        for (job, key) in jobs.iter_mut().zip(keys) {
+            job.key = key;
+        }
+    }
+    Ok(Submitted { jobs, replayed, applied, room })
+}
+
+/// Enqueues one job for a route that says in its own words what became of it; `true` when it is the
+/// job of the same request before. `path` is what makes two requests the same.
+///
+/// # Errors
+/// Whatever can be said against the job.
+pub(crate) async fn enqueue_for(
+    app: &App,
+    mut request: Request,
+    path: &str,
+    kind: Kind,
+    args: &serde_json::Value,
+) -> Result<(Job, bool)> {
+    let same = fingerprint(path, request.principal.organization(), &serde_json::Value::Null);
+    let submitted = submit(app, &mut request, Asked::one(kind, args, Some(same))).await?;
+    let replayed = submitted.replayed;
+    let job = submitted.jobs.into_iter().next();
+    job.map(|job| (job, replayed)).ok_or_else(|| Problem::no_such("job"))
 }
 
 /// Inserts the jobs and rings, or finds those that the same request inserted before.
@@ -118,12 +154,12 @@ async fn insert(
         };
     }
     let entry = Entry { jobs: prepared.into_iter().map(|one| one.job).collect(), key };
-    let (entry, outcome) = match principal {
-        Principal::Key { organization, .. } if entry.jobs.len() <= group::SMALL => {
+    let (entry, outcome) = match principal.own_organization() {
+        Some(organization) if entry.jobs.len() <= group::SMALL => {
             if let Some(tx) = tx {
                 tx.commit().await?;
             }
-            app.groups.insert(*organization, entry).await?
+            app.groups.insert(organization, entry).await?
         }
         _ => alone(app, principal, tx, entry).await?,
     };
@@ -144,14 +180,6 @@ async fn check(rows: &mut Rows<'_>, places: Places, prepared: &[Prepared]) -> Re
     Ok(())
 }
 
-/// Whose idempotency keys a caller's are: its organization's, or operators'.
-fn lane(principal: &Principal) -> Option<OrganizationId> {
-    match principal {
-        Principal::Key { organization, .. } => Some(*organization),
-        Principal::Operator { .. } => None,
-    }
-}
-
 /// Inserts one request in a transaction of its own, the one that was begun if there is one.
 async fn alone(
     app: &App,
@@ -163,7 +191,7 @@ async fn alone(
         Some(tx) => tx,
         None => app.database.writing(principal).await?,
     };
-    let outcome = insert::insert(&mut tx, lane(principal), &[&entry]).await?.pop();
+    let outcome = insert::insert(&mut tx, principal.own_organization(), &[&entry]).await?.pop();
     tx.commit().await?;
     outcome.map(|outcome| (entry, outcome)).ok_or_else(Problem::broken)
 }
@@ -172,7 +200,7 @@ async fn alone(
 async fn before(app: &App, principal: &Principal, key: &Key) -> Result<Option<Outcome>> {
     let Key { text, fingerprint } = key;
     let mut tx = app.database.writing(principal).await?;
-    let found = store::idempotency::look_up(&mut tx, lane(principal), text, fingerprint).await?;
+    let found = store::idempotency::look_up(&mut tx, principal.own_organization(), text, fingerprint).await?;
     tx.commit().await?;
     Ok(found.map(Outcome::from))
 }

@@ -112,7 +112,7 @@ fn may_enqueue(
         }
     }
     let organization = match (principal, envelope.organization_id) {
-        (Principal::Key { .. }, Some(_)) => {
+        (Principal::Key { .. } | Principal::Person { .. }, Some(_)) => {
             return Err(Problem::invalid(
                 "organizationId",
                 "only operators name the organization; a key acts for its own",

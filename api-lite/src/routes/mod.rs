@@ -1,6 +1,7 @@
 //! The routes: one file per resource, request, response and handler side by side.
 //!
-//! **Invariant:** everything below `/v1` is behind [`crate::auth`]; every route is in the document.
+//! **Invariant:** everything but the way back from a consent page is behind [`crate::auth`]; every
+//! route is in the document.
 
 pub(crate) mod attachments;
 pub(crate) mod connections;
@@ -10,6 +11,7 @@ pub(crate) mod events;
 pub(crate) mod files;
 pub(crate) mod jobs;
 pub(crate) mod keys;
+pub(crate) mod oauth;
 pub(crate) mod operations;
 pub(crate) mod organizations;
 pub(crate) mod posts;
@@ -41,6 +43,7 @@ fn resources() -> OpenApiRouter<App> {
         .merge(organizations::routes())
         .merge(keys::routes())
         .merge(connections::routes())
+        .merge(oauth::routes())
         .merge(files::routes())
         .merge(uploads::routes())
         .merge(content_requests::routes())
@@ -54,13 +57,14 @@ fn resources() -> OpenApiRouter<App> {
 
 /// What the routes say of themselves.
 pub(crate) fn documented() -> OpenApi {
-    resources().into_openapi()
+    resources().merge(oauth::open_routes()).into_openapi()
 }
 
 /// Everything that the process serves.
 pub(crate) fn router(app: App, telemetry: &Telemetry) -> Router {
     static DOCUMENT: LazyLock<serde_json::Value> = LazyLock::new(openapi::document);
     let (resources, _) = resources().split_for_parts();
+    let (open, _) = oauth::open_routes().split_for_parts();
     let database = app.database.clone();
     let checks = Checks::new().ready(move || {
         let database = database.clone();
@@ -68,6 +72,7 @@ pub(crate) fn router(app: App, telemetry: &Telemetry) -> Router {
     });
     resources
         .route_layer(from_fn_with_state(app.clone(), auth::authenticate))
+        .merge(open)
         .route("/openapi.json", get(|| async { Json(&*DOCUMENT) }))
         .fallback(unknown_route)
         .method_not_allowed_fallback(method_not_allowed)

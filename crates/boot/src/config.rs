@@ -61,6 +61,12 @@ pub struct ApiConfig {
     pub request_timeout: Duration,
     /// Requests a minute of a key without a limit of its own.
     pub default_rate_limit_per_minute: u32,
+    /// The id of our app at X.
+    pub x_client_id: Option<String>,
+    /// X's consent page.
+    pub x_consent_url: Url,
+    /// Where people may be sent back to.
+    pub oauth_return_urls: Vec<Url>,
     /// Longest time from SIGTERM to the end.
     pub shutdown_timeout: Duration,
     /// Log filter and format.
@@ -88,6 +94,8 @@ pub struct SchedulerConfig {
     pub plan_ahead: Duration,
     /// How long before its time media is prepared.
     pub prepare_ahead: Duration,
+    /// How long before its end a token is refreshed.
+    pub refresh_ahead: Duration,
     /// How many days ended jobs are kept.
     pub history_retention_days: u32,
     /// Longest time from SIGTERM to the end.
@@ -123,6 +131,10 @@ pub struct WorkerConfig {
     pub max_upload_bytes: usize,
     /// Where the API of X is.
     pub x_api_url: Url,
+    /// The id of our app at X.
+    pub x_client_id: Option<String>,
+    /// Its secret.
+    pub x_client_secret: Option<SecretString>,
     /// Longest time for a call that publishes.
     pub publish_request_timeout: Duration,
     /// How long after its intent a publishing call may be begun.
@@ -185,7 +197,9 @@ impl ApiConfig {
     ///
     /// [`Invalid`] lists everything that is missing or wrong.
     pub fn from(look: &dyn Fn(&str) -> Option<String>) -> Result<Self, Invalid> {
-        use env::parse::{address, bytes, count, http_url, keys, millis, postgres_url, sha256};
+        use env::parse::{
+            address, bytes, count, http_url, http_urls, keys, millis, postgres_url, sha256, text,
+        };
         let mut env = Reader::new(Process::Api, look);
         let listen = env.optional(&env::API_LISTEN, address);
         let port = env.optional(&env::PORT, count).and_then(|port| u16::try_from(port).ok());
@@ -207,6 +221,9 @@ impl ApiConfig {
             max_upload_bytes: env.value(&env::MAX_UPLOAD_BYTES, bytes),
             request_timeout: env.value(&env::REQUEST_TIMEOUT_MS, millis),
             default_rate_limit_per_minute: env.value(&env::DEFAULT_RATE_LIMIT_PER_MINUTE, count),
+            x_client_id: env.optional(&env::X_CLIENT_ID, text),
+            x_consent_url: env.value(&env::X_CONSENT_URL, http_url),
+            oauth_return_urls: env.optional(&env::OAUTH_RETURN_URLS, http_urls).unwrap_or_default(),
             shutdown_timeout: env.value(&env::SHUTDOWN_TIMEOUT_MS, millis),
             log: log(&mut env),
         };
@@ -244,6 +261,7 @@ impl SchedulerConfig {
             work_health_max_age: env.value(&env::WORK_HEALTH_MAX_AGE_MS, millis),
             plan_ahead: env.value(&env::PLAN_AHEAD_MS, millis),
             prepare_ahead: env.value(&env::PREPARE_AHEAD_MS, millis),
+            refresh_ahead: env.value(&env::REFRESH_AHEAD_MS, millis),
             history_retention_days: env.value(&env::HISTORY_RETENTION_DAYS, count),
             shutdown_timeout: env.value(&env::SHUTDOWN_TIMEOUT_MS, millis),
             log: log(&mut env),
@@ -259,7 +277,9 @@ impl WorkerConfig {
     ///
     /// [`Invalid`] lists everything that is missing or wrong.
     pub fn from(look: &dyn Fn(&str) -> Option<String>) -> Result<Self, Invalid> {
-        use env::parse::{address, bytes, count, http_url, millis, name, postgres_url, queues};
+        use env::parse::{
+            address, bytes, count, http_url, millis, name, postgres_url, queues, secret, text,
+        };
         let mut env = Reader::new(Process::Worker, look);
         let (travel_keys, token_keys) = parts::keys_apart(&mut env);
         let config = Self {
@@ -275,6 +295,8 @@ impl WorkerConfig {
             media: media(&mut env),
             max_upload_bytes: env.value(&env::MAX_UPLOAD_BYTES, bytes),
             x_api_url: env.value(&env::X_API_URL, http_url),
+            x_client_id: env.optional(&env::X_CLIENT_ID, text),
+            x_client_secret: env.optional(&env::X_CLIENT_SECRET, secret),
             publish_request_timeout: env.value(&env::PUBLISH_REQUEST_TIMEOUT_MS, millis),
             publish_send_window: env.value(&env::PUBLISH_SEND_WINDOW_MS, millis),
             reconcile_wait: env.optional(&env::RECONCILE_WAIT_MS, millis),

@@ -187,6 +187,24 @@ variables! {
     WORKER_NAME(Worker) Shape::Name, Computed("`<host name>-<process id>`"), "worker-1";
     /// Where the API of X is. Tests and the demo point it at the simulator.
     X_API_URL(Worker) Shape::HttpUrl, Value("https://api.x.com"), "https://api.x.com";
+    /// The id of our app at X. The worker refreshes tokens with it, the API sends people to X's consent
+    /// page with it.
+    X_CLIENT_ID(Api, Worker) Shape::Text, Off("accounts of X are not connected, and not refreshed"),
+        "M1M5R3BMVy13QmpScXkzTUt5OE46MTpjaQ";
+    /// The secret of our app at X; left out for an app that cannot keep one.
+    X_CLIENT_SECRET(Worker) Shape::Text, Off("our app is a public one"),
+        "eUsbnqaJfxeqtL0WlQ1bZPfMnNTb1h3gpq1Vn6SL", secret;
+    /// X's consent page. Tests and the demo point it at the simulator.
+    X_CONSENT_URL(Api) Shape::HttpUrl, Value("https://x.com/i/oauth2/authorize"),
+        "https://x.com/i/oauth2/authorize";
+    /// Where people may be sent back to after they connected an account: the frontends' addresses,
+    /// each with all that begins with its path.
+    OAUTH_RETURN_URLS(Api) Shape::Urls, Off("nobody is sent to a consent page"),
+        "https://app.example.com/accounts,https://staging.example.com";
+    /// How long before its end a token is refreshed, at the earliest; up to a quarter later, and not
+    /// before two thirds of its life.
+    REFRESH_AHEAD_MS(Scheduler) Shape::Millis { min: 1, max: 86_400_000 }, Value("1800000"),
+        "1800000";
     /// Longest time that a call which publishes may take.
     PUBLISH_REQUEST_TIMEOUT_MS(Worker) Shape::Millis { min: 1, max: 300_000 }, Value("10000"),
         "10000";

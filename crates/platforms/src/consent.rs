@@ -9,6 +9,8 @@ use oauth2::{
     AuthUrl, ClientId, CsrfToken, PkceCodeChallenge, PkceCodeVerifier, RedirectUrl, Scope,
 };
 
+use std::time::Duration;
+
 use crate::{Platform, x};
 
 /// What a person is asked for. It holds a secret, so it has no `Debug`.
@@ -59,6 +61,13 @@ impl Platform {
     pub const fn state_max(self) -> usize {
         match self {
             Platform::Twitter => x::STATE_MAX,
+        }
+    }
+
+    /// How long a code can be exchanged.
+    pub const fn code_life(self) -> Duration {
+        match self {
+            Platform::Twitter => x::CODE_LIFE,
         }
     }
 

@@ -123,8 +123,19 @@ pub async fn sealed_access_token(
     .await?)
 }
 
-/// Finds or makes the row of an account, locks it, and answers its id: `id` when it is new. A new
-/// row is inactive until [`activate`].
+/// The row of an account.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Placed {
+    /// The connection: the same one when the organization had connected the account before.
+    pub id: ConnectionId,
+    /// Whether it had not.
+    pub is_new: bool,
+    /// Whether another organization has connected the account, and can use it.
+    pub elsewhere: bool,
+}
+
+/// Finds or makes the row of an account, and locks it; `id` is its id when it is new. A new row is
+/// inactive until [`activate`].
 ///
 /// # Errors
 /// [`crate::Error::Unavailable`].
@@ -136,14 +147,17 @@ pub async fn place(
     account_id: &str,
     account_name: &str,
     actor: &str,
-) -> Result<ConnectionId> {
-    let id = sqlx::query_scalar!(
-        "insert into platform_connections
+) -> Result<Placed> {
+    let row = sqlx::query!(
+        r#"insert into platform_connections
              (id, organization_id, platform, account_id, account_name, is_active, inactive_reason, created_by)
-         values ($1, $2, $3, $4, $5, false, 'The account is being connected.', $6)
-         on conflict (organization_id, platform, account_id)
-             do update set account_name = excluded.account_name, updated_at = now()
-         returning id",
+           values ($1, $2, $3, $4, $5, false, 'The account is being connected.', $6)
+           on conflict (organization_id, platform, account_id)
+               do update set account_name = excluded.account_name, updated_at = now()
+           returning id, exists (
+               select from platform_connections c
+               where c.platform = $3 and c.account_id = $4 and c.organization_id <> $2 and c.is_active
+           ) as "elsewhere!""#,
         id.0,
         organization.0,
         platform.as_str(),
@@ -153,7 +167,7 @@ pub async fn place(
     )
     .fetch_one(conn)
     .await?;
-    Ok(ConnectionId(id))
+    Ok(Placed { id: ConnectionId(row.id), is_new: row.id == id.0, elsewhere: row.elsewhere })
 }
 
 /// Tokens of an account, sealed for its row.

@@ -12,7 +12,7 @@ use jobs::kinds::{DeletePost, DeletedPost};
 use jobs::{Code, Failure, Problem};
 use store::ledger::Finish;
 use store::published_posts::{self, PublishedPost};
-use store::{connections, events};
+use store::{Claimed, connections, events};
 
 /// Deletes a post.
 pub(crate) async fn delete_post(run: Run<DeletePost>) -> Answer<DeletePost> {

@@ -73,6 +73,10 @@ pub(crate) fn secret(_: Shape, text: &str) -> Result<SecretString, Wrong> {
     Ok(text.into())
 }
 
+pub(crate) fn text(_: Shape, text: &str) -> Result<String, Wrong> {
+    Ok(text.to_owned())
+}
+
 pub(crate) fn name(_: Shape, text: &str) -> Result<String, Wrong> {
     let fits = |c: char| c.is_ascii_alphanumeric() || "._:-".contains(c);
     if let Some(odd) = text.chars().find(|&c| !fits(c)) {
@@ -91,6 +95,13 @@ fn url(text: &str, schemes: &[&str]) -> Result<Url, Wrong> {
 
 pub(crate) fn http_url(_: Shape, text: &str) -> Result<Url, Wrong> {
     url(text, &["https", "http"])
+}
+
+pub(crate) fn http_urls(shape: Shape, text: &str) -> Result<Vec<Url>, Wrong> {
+    let urls = text.split(',').enumerate().map(|(index, text)| {
+        http_url(shape, text.trim()).map_err(|wrong| format!("{wrong} (URL {})", index + 1))
+    });
+    urls.collect()
 }
 
 pub(crate) fn postgres_url(_: Shape, text: &str) -> Result<SecretString, Wrong> {

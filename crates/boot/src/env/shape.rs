@@ -44,6 +44,8 @@ pub enum Shape {
     RedisUrl,
     /// `http://…` or `https://…`.
     HttpUrl,
+    /// Several of them.
+    Urls,
     /// Letters, digits, `.`, `_`, `:`, `-`.
     Name,
     /// Any text.
@@ -75,6 +77,7 @@ impl fmt::Display for Shape {
             Self::PostgresUrl => f.write_str("a URL `postgres://user:password@host:port/database`"),
             Self::RedisUrl => f.write_str("a URL `redis://…`, or `rediss://…` for TLS"),
             Self::HttpUrl => f.write_str("a URL `https://…` or `http://…`"),
+            Self::Urls => f.write_str("URLs `https://…` or `http://…`, with commas between them"),
             Self::Name => f.write_str("1 to 100 letters, digits, `.`, `_`, `:` or `-`"),
             Self::Text => f.write_str("text"),
             Self::Sha256 => f.write_str("64 hexadecimal digits"),

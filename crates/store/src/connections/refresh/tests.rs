@@ -57,7 +57,7 @@ impl Stage {
         let id = ConnectionId::new();
         let id = if self.exists().await { id } else { self.connection };
         let placed = connections::place(&mut tx, id, organization, twitter, "7", "acme", "ann");
-        assert_eq!(placed.await.unwrap(), self.connection, "the id stays");
+        assert_eq!(placed.await.unwrap().id, self.connection, "the id stays");
         let tokens = SealedTokens {
             access: "access 0".into(),
             refresh: refresh.map(str::to_owned),
