@@ -76,7 +76,8 @@ fn redirect_url(app: &App, platform: Platform) -> String {
 struct Start {
     /// Where the person is sent back to with the outcome: one of the addresses that this API was told,
     /// or one below it.
-    return_to: String,
+    #[param(required = true)]
+    return_to: Option<String>,
     /// The person who connects: the frontend's own opaque text. The key itself when absent.
     actor: Option<String>,
 }
@@ -126,7 +127,8 @@ async fn start(
     let organization = principal.organization().ok_or_else(|| {
         Problem::new(Code::InvalidArgument, "name the organization in Ezre-Organization")
     })?;
-    let return_to = allowed(&app.oauth.return_urls, &query.return_to)?;
+    let return_to = query.return_to.unwrap_or_default();
+    let return_to = allowed(&app.oauth.return_urls, &return_to)?;
     let actor = match query.actor {
         None => principal.default_actor(),
         Some(actor) if actor.trim().is_empty() || actor.chars().count() > LONGEST_ACTOR => {

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow};
 use serde_json::Value;
+use simulator::NewApp;
 use tempfile::TempDir;
 
 use super::database::Database;
@@ -16,7 +17,7 @@ use super::process::{Process, free_port};
 use super::processes::Processes;
 use super::proxy::Proxy;
 use super::servers::{Down, Server, Servers};
-use super::setup::{Secrets, Setup, random_hex};
+use super::setup::{APP, Secrets, Setup, random_hex};
 use crate::api::Api;
 use crate::wait::{self, PATIENCE};
 
@@ -153,6 +154,12 @@ impl Fleet {
         }
         let api = self.spawn_api()?.address("api.listening").await?;
         self.api_url = format!("http://{api}");
+        let app = NewApp {
+            client_id: APP.to_owned(),
+            client_secret: Some(self.secrets.app_secret.clone()),
+            redirect_uris: vec![format!("{}/oauth/x/callback", self.api_url)],
+        };
+        self.simulator().register_app(&app).await?;
         let schedulers: Vec<_> =
             (0..self.setup.schedulers).map(|_| self.spawn_scheduler()).collect::<Result<_>>()?;
         let workers: Vec<_> =

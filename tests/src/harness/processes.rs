@@ -38,7 +38,8 @@ impl Fleet {
     /// When it cannot be started.
     pub fn spawn_api(&self) -> Result<Arc<Process>> {
         let listen = self.api_url.trim_start_matches("http://").to_owned();
-        let own = |_: &str| vec![("API_LISTEN", listen)];
+        let page = format!("{}/i/oauth2/authorize", self.simulator_url);
+        let own = |_: &str| vec![("API_LISTEN", listen), ("X_CONSENT_URL", page)];
         self.spawn(&self.processes.apis, ("api", "api-lite"), Login::Api, own)
     }
 

@@ -8,6 +8,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use sha2::{Digest, Sha256};
 
+use super::consent::RETURN_TO;
 use super::database::Login;
 use super::servers::Care;
 
@@ -113,14 +114,24 @@ pub struct Secrets {
     pub travel_key: String,
     /// One key, in base64.
     pub token_key: String,
+    /// The secret of our app at the network.
+    pub app_secret: String,
 }
+
+/// The id of our app at the network.
+pub(super) const APP: &str = "ezre-tests";
 
 impl Secrets {
     /// New ones.
     #[expect(clippy::new_without_default, reason = "secrets are never the same")]
     pub fn new() -> Self {
         let key = || STANDARD.encode(rand::random::<[u8; 32]>());
-        Self { operator_token: random_hex(24), travel_key: key(), token_key: key() }
+        Self {
+            operator_token: random_hex(24),
+            travel_key: key(),
+            token_key: key(),
+            app_secret: random_hex(20),
+        }
     }
 
     /// Everything that any of the processes must be told, but where the database is. Media is kept
@@ -133,6 +144,9 @@ impl Secrets {
             ("OPERATOR_TOKEN_SHA256", hex::encode(Sha256::digest(&self.operator_token))),
             ("TRAVEL_KEYS", format!("k1:{}", self.travel_key)),
             ("TOKEN_KEYS", format!("k2:{}", self.token_key)),
+            ("X_CLIENT_ID", APP.to_owned()),
+            ("X_CLIENT_SECRET", self.app_secret.clone()),
+            ("OAUTH_RETURN_URLS", RETURN_TO.to_owned()),
         ];
         all.map(|(name, value)| (name.to_owned(), value)).into()
     }
@@ -141,9 +155,23 @@ impl Secrets {
     pub(super) fn environment_of(&self, login: Login, folder: &Path) -> Vec<(String, String)> {
         let own: &[&str] = match login {
             Login::Owner => &[],
-            Login::Api => &["API_LISTEN", "MEDIA_STORE", "OPERATOR_TOKEN_SHA256", "TRAVEL_KEYS"],
+            Login::Api => &[
+                "API_LISTEN",
+                "MEDIA_STORE",
+                "OPERATOR_TOKEN_SHA256",
+                "TRAVEL_KEYS",
+                "X_CLIENT_ID",
+                "OAUTH_RETURN_URLS",
+            ],
             Login::Scheduler => &["METRICS_LISTEN"],
-            Login::Worker => &["METRICS_LISTEN", "MEDIA_STORE", "TRAVEL_KEYS", "TOKEN_KEYS"],
+            Login::Worker => &[
+                "METRICS_LISTEN",
+                "MEDIA_STORE",
+                "TRAVEL_KEYS",
+                "TOKEN_KEYS",
+                "X_CLIENT_ID",
+                "X_CLIENT_SECRET",
+            ],
         };
         let mut environment = self.environment(folder);
         environment.retain(|(name, _)| own.contains(&name.as_str()));

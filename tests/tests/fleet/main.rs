@@ -3,6 +3,7 @@
 //!
 //! | folder | what |
 //! | --- | --- |
+//! | `accounts/` | connected by consent, refreshed by one worker at a time, lost and found again |
 //! | `publishing/` | a scheduled post goes out exactly once, whatever happens |
 //! | `queue/` | no job is lost, and none runs twice at the same time |
 //! | `api/` | bad input, idempotency, batches, limits, keys |
@@ -13,6 +14,7 @@
 
 #![expect(clippy::unwrap_used, reason = "tests")]
 
+mod accounts;
 mod api;
 mod chaos;
 mod publishing;

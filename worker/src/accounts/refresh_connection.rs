@@ -243,7 +243,10 @@ async fn give_up(
 ) -> Answer<RefreshConnection> {
     let (id, version) = (run.args.connection_id, run.args.token_version);
     let outcome = match refresh::give_up(&mut tx, id, version, reason).await.map_err(failed)? {
-        GaveUp::Disconnected => Refreshed::Disconnected,
+        GaveUp::Disconnected => {
+            run.fleet.ring(Queue::Publish);
+            Refreshed::Disconnected
+        }
         GaveUp::WorksUntil(_) => Refreshed::WorksUntilItEnds,
         GaveUp::Nothing => Refreshed::Replaced,
     };

@@ -242,7 +242,13 @@ pub async fn give_up(
         )
         .execute(&mut *conn)
         .await?;
-        ledger::reopen_key(conn, &connection_key(id)).await?;
+        ledger::reopen_key(&mut *conn, &connection_key(id)).await?;
+        let message = format!(
+            "Reconnect needed before {}: refresh answer lost. The account works until then.",
+            ends_at.format("%Y-%m-%d %H:%M UTC")
+        );
+        let organization = OrganizationId(row.organization_id);
+        tell(conn, organization, id, "connection.reconnect_soon", &message).await?;
         return Ok(GaveUp::WorksUntil(ends_at));
     }
     sqlx::query!(
@@ -254,18 +260,22 @@ pub async fn give_up(
     .execute(&mut *conn)
     .await?;
     ledger::close_key(&mut *conn, &connection_key(id), None, reason).await?;
-    let data = json!({ "platformConnectionId": id });
-    events::record(
-        conn,
-        OrganizationId(row.organization_id),
-        "connection.reconnect_needed",
-        "platform_connection",
-        id.0,
-        reason,
-        data,
-    )
-    .await?;
+    ledger::look_again(&mut *conn, &connection_key(id)).await?;
+    let organization = OrganizationId(row.organization_id);
+    tell(conn, organization, id, "connection.reconnect_needed", reason).await?;
     Ok(GaveUp::Disconnected)
+}
+
+/// Tells the account's people.
+async fn tell(
+    conn: &mut Conn,
+    organization: OrganizationId,
+    id: ConnectionId,
+    event: &str,
+    message: &str,
+) -> Result<()> {
+    let data = json!({ "platformConnectionId": id });
+    events::record(conn, organization, event, "platform_connection", id.0, message, data).await
 }
 
 /// What it means that an access token is over.

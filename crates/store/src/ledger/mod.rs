@@ -27,7 +27,8 @@ pub use figures::{Head, Held, KeyClass, QueueFigures, Standing, heads, held, que
 pub use finish::{Ended, Finish, finish, hand_back, progress};
 pub use limits::{Asking, LimitView, Told, admit, limits, next_in_line, remove_limit, set_limit};
 pub use pause::{
-    Paused, close_key, closed, free_parked, pause, pause_account, pauses, reopen_key, resume,
+    ClosedKey, Paused, close_key, closed, free_parked, look_again, pause, pause_account, pauses,
+    reopen_key, resume,
 };
 pub use prune::{make_partitions, prune};
 pub use read::{JobFilter, JobView, get, get_many, list, oldest_due};

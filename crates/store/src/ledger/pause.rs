@@ -188,6 +188,15 @@ pub async fn free_parked(conn: &mut Conn) -> Result<u64> {
 /// [`crate::Error::Unavailable`].
 pub async fn reopen_key(conn: &mut Conn, key: &str) -> Result<u64> {
     sqlx::query!("delete from closed_keys where key = $1", key).execute(&mut *conn).await?;
+    look_again(conn, key).await
+}
+
+/// Lets what waits for a key look at it again: it is open, or closed for another reason. Says how many
+/// jobs.
+///
+/// # Errors
+/// [`crate::Error::Unavailable`].
+pub async fn look_again(conn: &mut Conn, key: &str) -> Result<u64> {
     let done = sqlx::query!(
         "update jobs set run_at = now() where parked_by = $1 and state = 'scheduled'
             and wait_reason ->> 'code' is distinct from 'limited'",

@@ -327,8 +327,15 @@ async fn what_ends_soon_is_due_and_what_lives_short_is_due_late() {
     assert!(!is_due("update platform_connections set tokens_at = now(), token_expires_at = now() + interval '1 minute'").await);
     assert!(is_due("update platform_connections set tokens_at = now() - interval '45 seconds', token_expires_at = now() + interval '15 seconds'").await);
     assert!(!is_due("update platform_connections set refresh_spent = true").await);
-    assert!(is_due("update platform_connections set token_expires_at = now() - interval '1 second'").await, "somebody must say so");
-    assert!(!is_due("update platform_connections set is_active = false").await);
+    assert!(
+        is_due("update platform_connections set token_expires_at = now() - interval '1 second'")
+            .await,
+        "somebody must say so"
+    );
+    assert!(
+        !is_due("update platform_connections set is_active = false, inactive_reason = 'gone'")
+            .await
+    );
     stage.end().await;
 }
 
