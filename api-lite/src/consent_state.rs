@@ -95,7 +95,8 @@ mod tests {
             let key = base64::engine::general_purpose::STANDARD.encode([of; 32]);
             TravelKeys::parse(&SecretString::from(format!("k1:{key}"))).expect("keys")
         };
-        let url: Url = format!("https://app.example.com/{}", "a".repeat(100)).parse().expect("a URL");
+        let url: Url =
+            format!("https://app.example.com/{}", "a".repeat(100)).parse().expect("a URL");
         let now = DateTime::from_timestamp(1_800_000_000, 0).expect("a time");
         let organization = OrganizationId::new();
         let state = ConsentState::new(organization, "key:".to_owned() + &"0".repeat(36), url, now);

@@ -42,8 +42,7 @@ impl Scheduler {
 }
 
 fn refreshing(due: &refresh::Due) -> NewJob {
-    let args =
-        RefreshConnection { connection_id: due.connection_id, token_version: due.version };
+    let args = RefreshConnection { connection_id: due.connection_id, token_version: due.version };
     let mut job = NewJob::new(Origin::Scheduler, Some(due.organization_id), &args);
     job.unique_key = Some(refresh::refresh_key(due.connection_id));
     job

@@ -9,10 +9,12 @@ use boot::Telemetry;
 use boot::WorkerConfig;
 use boot::figures::{Pool, connections};
 use boot::flow::{Flow, Head};
+use connectors::GrantError;
 use jobs::Queue;
 use store::{Store, ledger};
 
 const PARKED: &str = "queue_parked_total";
+const REFRESHES: &str = "connection_refreshes_total";
 
 /// Why a job is parked: this build cannot run it, another may.
 #[derive(Clone, Copy, Debug)]
@@ -45,6 +47,7 @@ pub(crate) fn start(telemetry: &Telemetry, main: &Store, lease: &Store) {
     for reason in Parked::ALL {
         parked(reason, 0);
     }
+    describe_counter!(REFRESHES, Unit::Count, "Calls to refresh tokens, by what came of them");
     for (name, store) in [("main", main.clone()), ("lease", lease.clone())] {
         telemetry.at_scrape(move || {
             let store::Connections { open, idle, most } = store.connections();
@@ -56,6 +59,19 @@ pub(crate) fn start(telemetry: &Telemetry, main: &Store, lease: &Store) {
 /// A job was parked so many times.
 pub(crate) fn parked(reason: Parked, times: u64) {
     counter!(PARKED, "reason" => reason.as_str()).increment(times);
+}
+
+/// A network was asked for new tokens.
+pub(crate) fn refreshed(answer: &Result<(), GrantError>) {
+    let outcome = match answer {
+        Ok(()) => "refreshed",
+        Err(GrantError::Dead(_)) => "dead",
+        Err(GrantError::Refused(_)) => "refused",
+        Err(GrantError::NotSent { .. }) => "not_sent",
+        Err(GrantError::Failed { .. }) => "failed",
+        Err(GrantError::Lost { .. }) => "lost",
+    };
+    counter!(REFRESHES, "outcome" => outcome).increment(1);
 }
 
 /// Watches whether due work moves.

@@ -54,9 +54,7 @@ impl Fleet {
     /// The network's OAuth endpoints, when our app is set up there.
     pub(crate) fn oauth(&self, platform: Platform) -> Option<&dyn connectors::OAuth> {
         match platform {
-            Platform::Twitter => {
-                self.x_oauth.as_ref().map(|oauth| oauth as &dyn connectors::OAuth)
-            }
+            Platform::Twitter => self.x_oauth.as_ref().map(|oauth| oauth as &dyn connectors::OAuth),
         }
     }
 

@@ -82,9 +82,7 @@ pub(crate) async fn check(
         Kind::UpdateOrganization
         | Kind::CreateKey
         | Kind::ConnectAccount
-        | Kind::ImportConnection => {
-            its.organization().await.map(drop)
-        }
+        | Kind::ImportConnection => its.organization().await.map(drop),
         Kind::CreateContent => {
             content::check_texts(&decode(args)?)?;
             its.organization().await.map(drop)

@@ -200,7 +200,9 @@ async fn alone(
 async fn before(app: &App, principal: &Principal, key: &Key) -> Result<Option<Outcome>> {
     let Key { text, fingerprint } = key;
     let mut tx = app.database.writing(principal).await?;
-    let found = store::idempotency::look_up(&mut tx, principal.own_organization(), text, fingerprint).await?;
+    let found =
+        store::idempotency::look_up(&mut tx, principal.own_organization(), text, fingerprint)
+            .await?;
     tx.commit().await?;
     Ok(found.map(Outcome::from))
 }

@@ -329,7 +329,8 @@ mod tests {
     #[test]
     fn an_outcome_is_added_to_what_the_address_says_already() {
         let url: Url = "https://app.example.com/a?tab=1#top".parse().expect("a URL");
-        let response = send_back(&url, Platform::Twitter, &[("outcome", "denied"), ("message", "no & never")]);
+        let response =
+            send_back(&url, Platform::Twitter, &[("outcome", "denied"), ("message", "no & never")]);
         assert_eq!(response.status(), StatusCode::SEE_OTHER);
         assert_eq!(
             response.headers()[header::LOCATION],

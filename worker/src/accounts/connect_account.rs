@@ -91,12 +91,18 @@ fn again(platform: Platform, why: &str) -> Problem {
 }
 
 /// Whether the code can still be good.
-fn in_time(platform: Platform, issued_at: DateTime<Utc>, now: DateTime<Utc>) -> Result<(), Failure> {
+fn in_time(
+    platform: Platform,
+    issued_at: DateTime<Utc>,
+    now: DateTime<Utc>,
+) -> Result<(), Failure> {
     let life = TimeDelta::from_std(platform.code_life()).unwrap_or(TimeDelta::seconds(30));
     if now - issued_at <= life {
         return Ok(());
     }
-    Err(Failure::Dead(again(platform, "the network's code was too old before it was used").at("code")))
+    Err(Failure::Dead(
+        again(platform, "the network's code was too old before it was used").at("code"),
+    ))
 }
 
 async fn exchange(
@@ -211,7 +217,8 @@ mod tests {
         let reason = || "reset".to_owned();
         let failure = unconnected(X, GrantError::NotSent { reason: reason() }, now());
         assert!(matches!(failure, Failure::Retry(_)));
-        for error in [GrantError::Lost { reason: reason() }, GrantError::Failed { reason: reason() }]
+        for error in
+            [GrantError::Lost { reason: reason() }, GrantError::Failed { reason: reason() }]
         {
             assert!(matches!(unconnected(X, error, now()), Failure::Dead(_)));
         }
@@ -222,9 +229,7 @@ mod tests {
             closed: None,
         };
         let failure = unconnected(X, GrantError::Dead(refusal), now());
-        assert!(
-            matches!(failure, Failure::Dead(problem) if problem.code == Code::PlatformRefused)
-        );
+        assert!(matches!(failure, Failure::Dead(problem) if problem.code == Code::PlatformRefused));
     }
 
     #[test]

@@ -11,6 +11,7 @@ use secrecy::SecretString;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use crate::figures;
 use crate::fleet::Fleet;
 use crate::publishing::target::{access_token_at, refresh_token_at};
 use crate::run::{Answer, Run, failed};
@@ -73,6 +74,7 @@ pub(crate) async fn refresh_connection(run: Run<RefreshConnection>) -> Answer<Re
         tracing::error!(connection.id = %id, %error, "the call broke off");
         Err(GrantError::Lost { reason: "the call broke off".to_owned() })
     });
+    figures::refreshed(&called);
     match called {
         Ok(()) => {
             run.fleet.ring(Queue::Publish);
@@ -94,9 +96,9 @@ async fn call(
     };
     // The client's own limit is the same; nobody may call when the lease is another's.
     let calling = tokio::time::timeout(fleet.publishing.request_timeout, oauth.refresh(&token));
-    let tokens = calling.await.unwrap_or_else(|_| {
-        Err(GrantError::Lost { reason: "no answer in time".to_owned() })
-    })?;
+    let tokens = calling
+        .await
+        .unwrap_or_else(|_| Err(GrantError::Lost { reason: "no answer in time".to_owned() }))?;
     store_tokens(&fleet, &lease, &tokens, &stop).await
 }
 

@@ -36,8 +36,7 @@ pub(crate) async fn delete_post(run: Run<DeletePost>) -> Answer<DeletePost> {
     let platform = connection.platform.parse().map_err(|_| {
         Failure::Dead(Problem::new(Code::Internal, "The account's network is unknown."))
     })?;
-    let right = target::right(&run.fleet, &mut tx, connection.id, &connection.account_id)
-        .await?;
+    let right = target::right(&run.fleet, &mut tx, connection.id, &connection.account_id).await?;
     let right = match right {
         Ok(right) => right,
         Err(next) => return give_way(&run, tx, &post, next).await,

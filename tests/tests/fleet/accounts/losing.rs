@@ -101,7 +101,10 @@ async fn lost_answer(fleet: &Fleet, tenant: &Tenant, account: &Account) -> Resul
         Ok(events.into_iter().find(|event| event["type"] == "connection.reconnect_soon"))
     });
     let event = works.await?;
-    ensure!(event["message"].as_str().is_some_and(|m| m.contains("refresh answer lost")), "{event}");
+    ensure!(
+        event["message"].as_str().is_some_and(|m| m.contains("refresh answer lost")),
+        "{event}"
+    );
     ensure!(connection(tenant, account).await?["isActive"] == true);
     let planned = tenant.plan("Still here", account, 1_500).await?;
     tenant.published(&planned).await?;

@@ -7,7 +7,7 @@ use fleet_tests::harness::{Setup, Tenant, on, shared};
 use fleet_tests::wait::{self, PATIENCE};
 use simulator::{Action, LimitSetting, Outcome, Rule, SettingsPatch, When};
 
-use super::{believes, connection, refreshes, told_to_reconnect, tokens_live};
+use super::{believes, connection, refreshes, tokens_live, told_to_reconnect};
 
 /// The longest that a post waits for tokens here.
 const SOON: Duration = Duration::from_secs(60);
