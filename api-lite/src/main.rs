@@ -21,6 +21,7 @@ mod auth;
 mod body;
 mod checks;
 mod database;
+mod diff;
 mod enqueue;
 mod figures;
 mod openapi;

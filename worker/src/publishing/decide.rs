@@ -45,6 +45,11 @@ pub(crate) enum Next {
         /// Why.
         reason: String,
     },
+    /// The content is not approved; the schedule goes on when it is.
+    AwaitApproval {
+        /// Why.
+        reason: String,
+    },
     /// The network no longer accepts the account's token.
     Reconnect {
         /// Its own words.

@@ -104,7 +104,7 @@ async fn give_way(
             run.end_dead(tx, Problem::new(Code::AccountDisconnected, reason)).await
         }
         Next::Fail(problem) => run.end_dead(tx, problem).await,
-        Next::Hold { reason } | Next::LookUp { reason } => {
+        Next::Hold { reason } | Next::AwaitApproval { reason } | Next::LookUp { reason } => {
             run.end_dead(tx, Problem::new(Code::PlatformRefused, reason)).await
         }
         Next::Published(_) => {

@@ -250,7 +250,7 @@ async fn no_look(
             }
             Problem::new(Code::AccountDisconnected, reason)
         }
-        Next::Hold { reason } | Next::LookUp { reason } => {
+        Next::Hold { reason } | Next::AwaitApproval { reason } | Next::LookUp { reason } => {
             Problem::new(Code::PlatformRefused, reason)
         }
         Next::Published(_) => Problem::new(Code::Internal, "A read cannot publish."),
