@@ -23,6 +23,7 @@ mod body;
 mod checks;
 mod consent_state;
 mod database;
+mod diff;
 mod enqueue;
 mod figures;
 mod openapi;

@@ -18,8 +18,15 @@ use crate::wait::{self, PATIENCE};
 const WAIT_SECS: u64 = 10;
 
 /// Every scope that a key may have.
-pub const ALL_SCOPES: [&str; 6] =
-    ["read", "content:write", "schedules:write", "connections:write", "jobs:write", "admin"];
+pub const ALL_SCOPES: [&str; 7] = [
+    "read",
+    "content:write",
+    "content:approve",
+    "schedules:write",
+    "connections:write",
+    "jobs:write",
+    "admin",
+];
 
 /// The API, called with one token.
 #[derive(Clone)]

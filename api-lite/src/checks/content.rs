@@ -8,10 +8,12 @@ use super::{Subject, said};
 use crate::app::App;
 use crate::enqueue::{Places, Prepared};
 use crate::problem::Result;
-use jobs::kinds::{AttachMedia, CreateContent};
+use jobs::kinds::{AddComment, AttachMedia, CreateContent, EditVersion, RevertVersion};
+use jobs::review::check_text;
 use jobs::{Code, FileId, Kind, OrganizationId, Problem as JobProblem};
 use media::Key;
 use platforms::Content;
+use store::{attachments, content_edit_history};
 
 /// How many uploads are asked for at once.
 const AT_ONCE: usize = 16;
@@ -33,6 +35,42 @@ pub(super) fn check_texts(args: &CreateContent) -> Result<()> {
 /// The version is there. What the file is by its bytes, the worker looks at.
 pub(super) async fn check_attachment(mut its: Subject<'_, '_>, args: &AttachMedia) -> Result<()> {
     its.content_version(args.content_version_id).await.map(drop)
+}
+
+/// A text as the version's network takes it, beside what the version shows.
+pub(super) async fn check_edit(mut its: Subject<'_, '_>, args: &EditVersion) -> Result<()> {
+    let version = its.content_version(args.content_version_id).await?;
+    let Some(text) = args.text.as_deref().filter(|text| **text != *version.text) else {
+        return Ok(());
+    };
+    // What this build does not know, the worker refuses.
+    let Ok(platform) = version.platform.parse() else { return Ok(()) };
+    let media = attachments::of_version(its.rows.conn().await?, version.id).await?;
+    let media: Vec<_> = media.iter().map(attachments::Attachment::facts).collect();
+    check_text(platform, text, &media).map_err(|problem| said(problem.at("text")))
+}
+
+/// The entry is one of the version's history.
+pub(super) async fn check_revert(mut its: Subject<'_, '_>, args: &RevertVersion) -> Result<()> {
+    let version = its.content_version(args.content_version_id).await?;
+    let entry = content_edit_history::get(its.rows.conn().await?, args.edit_id).await?;
+    if entry.is_none_or(|entry| entry.content_version_id != version.id) {
+        let detail = format!("the history of this content version has no entry {}", args.edit_id);
+        return Err(said(JobProblem::new(Code::NotFound, detail).at("editId")));
+    }
+    Ok(())
+}
+
+/// What is answered is on the same version.
+pub(super) async fn check_comment(mut its: Subject<'_, '_>, args: &AddComment) -> Result<()> {
+    let version = its.content_version(args.content_version_id).await?;
+    let Some(id) = args.parent_comment_id else { return Ok(()) };
+    let parent = its.comment(id, "parentCommentId").await?;
+    if parent.content_version_id != version.id {
+        let detail = format!("the comment {id} is on another content version");
+        return Err(said(JobProblem::argument("parentCommentId", detail)));
+    }
+    Ok(())
 }
 
 /// Refuses to attach what was never uploaded. A media store that is away says nothing: the worker

@@ -93,6 +93,29 @@ pub(crate) async fn check(
             its.connection(id, "connectionId").await
         }
         Kind::AttachMedia => content::check_attachment(its, &decode(args)?).await,
+        Kind::ApproveContent => {
+            let id = decode::<jobs::kinds::ApproveContent>(args)?.content_request_id;
+            its.content_request(id).await
+        }
+        Kind::RejectContent => {
+            let id = decode::<jobs::kinds::RejectContent>(args)?.content_request_id;
+            its.content_request(id).await
+        }
+        Kind::SelectVersion => {
+            let id = decode::<jobs::kinds::SelectVersion>(args)?.content_version_id;
+            its.content_version(id).await.map(drop)
+        }
+        Kind::EditVersion => content::check_edit(its, &decode(args)?).await,
+        Kind::RevertVersion => content::check_revert(its, &decode(args)?).await,
+        Kind::AddComment => content::check_comment(its, &decode(args)?).await,
+        Kind::EditComment => {
+            let id = decode::<jobs::kinds::EditComment>(args)?.comment_id;
+            its.comment(id, "commentId").await.map(drop)
+        }
+        Kind::ResolveComment => {
+            let id = decode::<jobs::kinds::ResolveComment>(args)?.comment_id;
+            its.comment(id, "commentId").await.map(drop)
+        }
         Kind::CreateSchedule => schedules::check_new(its, &decode(args)?).await,
         Kind::UpdateSchedule => schedules::check_change(its, &decode(args)?).await,
         Kind::CancelSchedule => {

@@ -5,14 +5,18 @@
 use super::{Subject, said};
 use crate::problem::{Problem, Result};
 use jobs::{
-    ApiKeyId, Code, ConnectionId, ContentVersionId, JobId, OrganizationId, PostId,
-    Problem as JobProblem, ScheduleId,
+    ApiKeyId, Caller, Code, CommentId, ConnectionId, ContentRequestId, ContentVersionId, JobId,
+    Kind, OrganizationId, PostId, Problem as JobProblem, ScheduleId,
 };
 use std::fmt::Display;
+use store::content_comments::Comment;
 use store::content_versions::ContentVersion;
 use store::ledger::{self, JobView};
 use store::schedules::Schedule;
-use store::{api_keys, connections, content_versions, organizations, published_posts, schedules};
+use store::{
+    api_keys, connections, content_comments, content_requests, content_versions, organizations,
+    published_posts, schedules,
+};
 
 impl Subject<'_, '_> {
     /// The row, if the job's organization owns it.
@@ -63,6 +67,17 @@ impl Subject<'_, '_> {
         self.own(row, owner, "content version", id, "contentVersionId")
     }
 
+    pub(super) async fn content_request(&mut self, id: ContentRequestId) -> Result<()> {
+        let row = content_requests::get(self.rows.conn().await?, id).await?;
+        let owner = |row: &content_requests::ContentRequest| Some(row.organization_id);
+        self.own(row, owner, "content request", id, "contentRequestId").map(drop)
+    }
+
+    pub(super) async fn comment(&mut self, id: CommentId, field: &str) -> Result<Comment> {
+        let row = content_comments::get(self.rows.conn().await?, id).await?;
+        self.own(row, |row| Some(row.organization_id), "comment", id, field)
+    }
+
     pub(super) async fn schedule(&mut self, id: ScheduleId) -> Result<Schedule> {
         let row = schedules::get(self.rows.conn().await?, id).await?;
         self.own(row, |row| Some(row.organization_id), "schedule", id, "scheduleId")
@@ -93,9 +108,16 @@ impl Subject<'_, '_> {
         }
     }
 
-    /// A job that ended without being done.
+    /// A job that ended without being done, of a kind that the caller may enqueue: it is done in the
+    /// caller's name. What the fleet enqueues itself is retried by whoever may retry.
     pub(super) async fn ended_job(mut self, id: JobId) -> Result<()> {
         let job = self.job(id).await?;
+        let may = match job.kind.parse::<Kind>().map(|kind| kind.spec().caller) {
+            Ok(Caller::Organization(scope)) => self.rows.principal.require(scope),
+            Ok(Caller::Operator) => self.rows.principal.require_operator(),
+            Ok(Caller::Internal) | Err(_) => Ok(()),
+        };
+        may.map_err(|problem| problem.at("args.jobId"))?;
         match job.state.as_str() {
             "dead" | "cancelled" => Ok(()),
             _ => Err(in_state(&job, "only a dead or cancelled job can be retried")),

@@ -5,7 +5,10 @@
 
 pub(crate) mod attachments;
 pub(crate) mod connections;
+pub(crate) mod content_comments;
+pub(crate) mod content_history;
 pub(crate) mod content_requests;
+pub(crate) mod content_reviews;
 pub(crate) mod content_versions;
 pub(crate) mod events;
 pub(crate) mod files;
@@ -47,7 +50,10 @@ fn resources() -> OpenApiRouter<App> {
         .merge(files::routes())
         .merge(uploads::routes())
         .merge(content_requests::routes())
+        .merge(content_reviews::routes())
         .merge(content_versions::routes())
+        .merge(content_history::routes())
+        .merge(content_comments::routes())
         .merge(attachments::routes())
         .merge(schedules::routes())
         .merge(posts::routes())

@@ -53,9 +53,12 @@ pub enum Scope {
     /// Read everything of the organization.
     #[serde(rename = "read")]
     Read,
-    /// Write content and attach media.
+    /// Write, edit and comment content, attach media.
     #[serde(rename = "content:write")]
     ContentWrite,
+    /// Approve and reject content.
+    #[serde(rename = "content:approve")]
+    ContentApprove,
     /// Schedule, reschedule, cancel, resolve and delete posts.
     #[serde(rename = "schedules:write")]
     SchedulesWrite,
@@ -72,9 +75,10 @@ pub enum Scope {
 
 impl Scope {
     /// Every scope.
-    pub const ALL: [Scope; 6] = [
+    pub const ALL: [Scope; 7] = [
         Scope::Read,
         Scope::ContentWrite,
+        Scope::ContentApprove,
         Scope::SchedulesWrite,
         Scope::ConnectionsWrite,
         Scope::JobsWrite,
@@ -86,6 +90,7 @@ impl Scope {
         match self {
             Scope::Read => "read",
             Scope::ContentWrite => "content:write",
+            Scope::ContentApprove => "content:approve",
             Scope::SchedulesWrite => "schedules:write",
             Scope::ConnectionsWrite => "connections:write",
             Scope::JobsWrite => "jobs:write",
@@ -209,6 +214,14 @@ catalogue! {
     DisconnectConnection = "connection.disconnect";
     CreateContent = "content.create";
     AttachMedia = "media.attach";
+    ApproveContent = "content.approve";
+    RejectContent = "content.reject";
+    SelectVersion = "version.select";
+    EditVersion = "version.edit";
+    RevertVersion = "version.revert";
+    AddComment = "comment.add";
+    EditComment = "comment.edit";
+    ResolveComment = "comment.resolve";
     CreateSchedule = "schedule.create";
     UpdateSchedule = "schedule.update";
     CancelSchedule = "schedule.cancel";

@@ -21,6 +21,8 @@ pub enum Code {
     AccountDisconnected,
     /// The content breaks a rule of the network.
     ContentRejected,
+    /// The content was rejected, or is not approved where the organization requires that.
+    NotApproved,
     /// The network refused for good.
     PlatformRefused,
     /// The network wants us to wait.
@@ -39,13 +41,14 @@ pub enum Code {
 
 impl Code {
     /// Every code.
-    pub const ALL: [Code; 13] = [
+    pub const ALL: [Code; 14] = [
         Code::InvalidArgument,
         Code::NotFound,
         Code::Conflict,
         Code::Forbidden,
         Code::AccountDisconnected,
         Code::ContentRejected,
+        Code::NotApproved,
         Code::PlatformRefused,
         Code::RateLimited,
         Code::Unavailable,
@@ -64,6 +67,7 @@ impl Code {
             Code::Forbidden => "forbidden",
             Code::AccountDisconnected => "account_disconnected",
             Code::ContentRejected => "content_rejected",
+            Code::NotApproved => "not_approved",
             Code::PlatformRefused => "platform_refused",
             Code::RateLimited => "rate_limited",
             Code::Unavailable => "unavailable",
@@ -79,7 +83,7 @@ impl Code {
         match self {
             Code::InvalidArgument | Code::ContentRejected | Code::PlatformRefused => 422,
             Code::NotFound => 404,
-            Code::Conflict | Code::AccountDisconnected | Code::Cancelled => 409,
+            Code::Conflict | Code::AccountDisconnected | Code::NotApproved | Code::Cancelled => 409,
             Code::Forbidden => 403,
             Code::RateLimited => 429,
             Code::Unavailable => 503,
@@ -97,6 +101,7 @@ impl Code {
             Code::Forbidden => "Forbidden",
             Code::AccountDisconnected => "Account not connected",
             Code::ContentRejected => "Content breaks a rule of the network",
+            Code::NotApproved => "Content not approved",
             Code::PlatformRefused => "Refused by the network",
             Code::RateLimited => "Too many requests",
             Code::Unavailable => "Temporarily unavailable",

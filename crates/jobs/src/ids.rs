@@ -69,6 +69,12 @@ ids! {
     ContentVersionId;
     /// A file shown with a content version.
     AttachmentId;
+    /// An entry of a content version's history.
+    EditId;
+    /// A decision on a content request.
+    ReviewId;
+    /// A comment on a content version.
+    CommentId;
     /// One piece of content to one account at one time.
     ScheduleId;
     /// A call that publishes, about to be made or made.

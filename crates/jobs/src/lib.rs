@@ -15,13 +15,14 @@ mod limit;
 pub mod protocol;
 mod queue;
 mod retry;
+pub mod review;
 pub mod wall_time;
 
 pub use catalogue::{Caller, JobKind, Kind, Scope, Spec, UnknownKind};
 pub use failure::{Code, Failure, Problem, Wait};
 pub use ids::{
-    ApiKeyId, AttachmentId, ConnectionId, ContentRequestId, ContentVersionId, FileId, IntentId,
-    JobId, OrganizationId, PostId, ScheduleId, WorkerId,
+    ApiKeyId, AttachmentId, CommentId, ConnectionId, ContentRequestId, ContentVersionId, EditId,
+    FileId, IntentId, JobId, OrganizationId, PostId, ReviewId, ScheduleId, WorkerId,
 };
 pub use job::{NewJob, Origin, account_key, connection_key, organization_key, publish_limit_keys};
 pub use limit::{Limit, Rate, Usage, limit_patterns};

@@ -1,14 +1,17 @@
 //! Content requests: what is to be said, for which networks.
 //!
-//! Written by `content.create`; its texts are in [`crate::content_versions`].
+//! Written by `content.create`, reviewed by `content.approve` and `content.reject`; its texts are in
+//! [`crate::content_versions`].
 //!
-//! **Invariant:** a request names at least one network.
+//! **Invariant:** a request names at least one network; whoever changes what it shows or where it
+//! stands has locked its row ([`lock`]), and whoever sends it out has shared it ([`share`]).
 
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 
 use crate::{Conn, Page, Result};
-use jobs::{ContentRequestId, OrganizationId};
+use jobs::review::RequestStatus;
+use jobs::{ContentRequestId, ContentVersionId, OrganizationId};
 
 /// A content request as people see it.
 #[derive(Clone, Debug, Serialize, utoipa::ToSchema)]
@@ -32,11 +35,11 @@ pub struct ContentRequest {
     pub approved_by: Option<String>,
     /// When it was approved.
     pub approved_at: Option<DateTime<Utc>>,
-    /// Who rejected it.
+    /// Who rejected it last, until it is approved.
     pub rejected_by: Option<String>,
-    /// When it was rejected.
+    /// When it was rejected last, until it is approved.
     pub rejected_at: Option<DateTime<Utc>>,
-    /// Why it was rejected.
+    /// Why it was rejected last, until it is approved.
     pub rejection_reason: Option<String>,
     /// When it was asked for.
     pub created_at: DateTime<Utc>,
@@ -125,4 +128,116 @@ pub async fn list(conn: &mut Conn, filter: &Filter, page: Page) -> Result<Vec<Co
     )
     .fetch_all(conn)
     .await?)
+}
+
+/// A request whose row is locked.
+#[derive(Clone, Copy, Debug)]
+pub struct Locked {
+    /// The request.
+    pub id: ContentRequestId,
+    /// Whose it is.
+    pub organization_id: OrganizationId,
+    /// Where it stands.
+    pub status: RequestStatus,
+    /// Whether its organization lets only approved content go out.
+    pub approval_required: bool,
+}
+
+/// Locks a request: nobody else reviews or changes its versions, and none begins to go out. To be
+/// called after the schedules are locked.
+///
+/// # Errors
+/// [`crate::Error::Unavailable`].
+pub async fn lock(conn: &mut Conn, id: ContentRequestId) -> Result<Option<Locked>> {
+    let row = sqlx::query!(
+        "select r.organization_id, r.status, o.approval_required
+         from content_requests r join organizations o on o.id = r.organization_id
+         where r.id = $1 for no key update of r",
+        id.0
+    )
+    .fetch_optional(conn)
+    .await?;
+    let Some(row) = row else { return Ok(None) };
+    let status = row
+        .status
+        .parse()
+        .map_err(|error| crate::Error::Broken(sqlx::Error::Decode(Box::new(error))))?;
+    Ok(Some(Locked {
+        id,
+        organization_id: row.organization_id.into(),
+        status,
+        approval_required: row.approval_required,
+    }))
+}
+
+/// Keeps the request of a version as it is until this transaction ends: whoever wants to change or
+/// reject it waits. To be called after the schedule is locked.
+///
+/// # Errors
+/// [`crate::Error::Unavailable`].
+pub async fn share(conn: &mut Conn, version: ContentVersionId) -> Result<()> {
+    sqlx::query!(
+        "select from content_requests
+         where id = (select content_request_id from content_versions where id = $1) for share",
+        version.0
+    )
+    .fetch_optional(conn)
+    .await?;
+    Ok(())
+}
+
+/// Writes that a locked request is approved.
+///
+/// # Errors
+/// [`crate::Error::Unavailable`].
+pub async fn approve(conn: &mut Conn, id: ContentRequestId, actor: &str) -> Result<()> {
+    sqlx::query!(
+        "update content_requests set status = 'approved', approved_by = $2, approved_at = now(),
+             rejected_by = null, rejected_at = null, rejection_reason = null, updated_at = now()
+         where id = $1",
+        id.0,
+        actor
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// Writes that a locked request is rejected.
+///
+/// # Errors
+/// [`crate::Error::Unavailable`].
+pub async fn reject(
+    conn: &mut Conn,
+    id: ContentRequestId,
+    actor: &str,
+    reason: &str,
+) -> Result<()> {
+    sqlx::query!(
+        "update content_requests set status = 'rejected', approved_by = null, approved_at = null,
+             rejected_by = $2, rejected_at = now(), rejection_reason = $3, updated_at = now()
+         where id = $1",
+        id.0,
+        actor,
+        reason
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// Writes that a locked request is to be reviewed again. Why it was rejected last stays.
+///
+/// # Errors
+/// [`crate::Error::Unavailable`].
+pub async fn back_in_review(conn: &mut Conn, id: ContentRequestId) -> Result<()> {
+    sqlx::query!(
+        "update content_requests set status = 'in_review', approved_by = null, approved_at = null,
+             updated_at = now()
+         where id = $1",
+        id.0
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
 }

@@ -24,6 +24,8 @@ pub struct Organization {
     pub plan: String,
     /// IANA zone in which its days begin.
     pub timezone: String,
+    /// Whether only approved content goes out.
+    pub approval_required: bool,
     /// Stripe's id of the customer.
     pub stripe_customer_id: Option<String>,
     /// Stripe's id of the subscription.
@@ -93,6 +95,25 @@ pub async fn update(
     Ok(done.rows_affected() == 1)
 }
 
+/// Writes whether only approved content of an organization goes out.
+///
+/// # Errors
+/// [`crate::Error::Unavailable`].
+pub async fn require_approval(
+    conn: &mut Conn,
+    id: OrganizationId,
+    approval_required: bool,
+) -> Result<()> {
+    sqlx::query!(
+        "update organizations set approval_required = $2, updated_at = now() where id = $1",
+        id.0,
+        approval_required
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
 /// One organization.
 ///
 /// # Errors
@@ -100,8 +121,8 @@ pub async fn update(
 pub async fn get(conn: &mut Conn, id: OrganizationId) -> Result<Option<Organization>> {
     Ok(sqlx::query_as!(
         Organization,
-        "select id, name, slug, plan, timezone, stripe_customer_id, stripe_subscription_id,
-                stripe_subscription_status, created_at, updated_at
+        "select id, name, slug, plan, timezone, approval_required, stripe_customer_id,
+                stripe_subscription_id, stripe_subscription_status, created_at, updated_at
          from organizations where id = $1",
         id.0
     )
@@ -116,8 +137,8 @@ pub async fn get(conn: &mut Conn, id: OrganizationId) -> Result<Option<Organizat
 pub async fn list(conn: &mut Conn, page: Page) -> Result<Vec<Organization>> {
     Ok(sqlx::query_as!(
         Organization,
-        "select id, name, slug, plan, timezone, stripe_customer_id, stripe_subscription_id,
-                stripe_subscription_status, created_at, updated_at
+        "select id, name, slug, plan, timezone, approval_required, stripe_customer_id,
+                stripe_subscription_id, stripe_subscription_status, created_at, updated_at
          from organizations where id < $1 order by id desc limit $2",
         page.below(),
         page.limit

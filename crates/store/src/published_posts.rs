@@ -7,7 +7,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::{Conn, Page, Result};
-use jobs::{ConnectionId, ContentVersionId, OrganizationId, PostId, ScheduleId};
+use jobs::{ConnectionId, ContentRequestId, ContentVersionId, OrganizationId, PostId, ScheduleId};
 use platforms::Platform;
 use uuid::Uuid;
 
@@ -154,6 +154,21 @@ pub async fn known(
         ids
     )
     .fetch_all(conn)
+    .await?)
+}
+
+/// How many posts of a request's versions are out, deleted ones left out.
+///
+/// # Errors
+/// [`crate::Error::Unavailable`].
+pub async fn of_content(conn: &mut Conn, request: ContentRequestId) -> Result<i64> {
+    Ok(sqlx::query_scalar!(
+        r#"select count(*) as "count!" from content_versions v
+           join published_posts p on p.content_version_id = v.id
+           where v.content_request_id = $1 and p.deleted_at is null"#,
+        request.0
+    )
+    .fetch_one(conn)
     .await?)
 }
 

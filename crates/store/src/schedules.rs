@@ -4,12 +4,14 @@
 //! | --- | --- |
 //! | `check.rs` | whether content may go out on an account |
 //! | `write.rs` | what handlers do to a schedule |
+//! | `approval.rs` | what waits for its content to be approved |
 //! | `plan.rs` | the clock turns schedules into jobs |
 //! | `adrift.rs` | schedules whose job ended without a word |
 //!
 //! **Invariant:** every state but the happy ones carries a reason that a person understands.
 
 mod adrift;
+mod approval;
 mod check;
 mod plan;
 mod status;
@@ -26,6 +28,9 @@ use crate::{Conn, Page, Result};
 use jobs::{ConnectionId, ContentVersionId, OrganizationId, ScheduleId};
 
 pub use adrift::{Mended, Mending, mend_adrift};
+pub use approval::{
+    OnItsWay, await_approval, awaiting, hold_unapproved, of_content, on_its_way, resume,
+};
 pub use check::{Attachment, Publishable, check_publishable};
 pub use plan::{Due, due_to_prepare, due_to_publish};
 pub use status::Status;
@@ -58,6 +63,8 @@ pub struct Schedule {
     pub status: String,
     /// What a person must know about the status.
     pub status_reason: Option<String>,
+    /// Whether it is on hold only because its content is not approved: it goes on when it is.
+    pub awaits_approval: bool,
     /// The network's own id of the post.
     pub published_post_id: Option<String>,
     /// Where people see the post.
@@ -111,8 +118,8 @@ pub async fn get(conn: &mut Conn, id: ScheduleId) -> Result<Option<Schedule>> {
     Ok(sqlx::query_as!(
         Schedule,
         "select id, organization_id, content_version_id, platform_connection_id, scheduled_at, wall_time,
-                timezone, status, status_reason, published_post_id, published_post_url, published_at,
-                error_message, retry_count, max_retries, attempt_log, is_recurring, recurrence_pattern,
+                timezone, status, status_reason, awaits_approval, published_post_id, published_post_url,
+                published_at, error_message, retry_count, max_retries, attempt_log, is_recurring, recurrence_pattern,
                 recurrence_end_date, parent_schedule_id, created_by, created_at, updated_at
          from schedules where id = $1",
         id.0
@@ -129,8 +136,8 @@ pub async fn list(conn: &mut Conn, filter: &Filter, page: Page) -> Result<Vec<Sc
     Ok(sqlx::query_as!(
         Schedule,
         "select id, organization_id, content_version_id, platform_connection_id, scheduled_at, wall_time,
-                timezone, status, status_reason, published_post_id, published_post_url, published_at,
-                error_message, retry_count, max_retries, attempt_log, is_recurring, recurrence_pattern,
+                timezone, status, status_reason, awaits_approval, published_post_id, published_post_url,
+                published_at, error_message, retry_count, max_retries, attempt_log, is_recurring, recurrence_pattern,
                 recurrence_end_date, parent_schedule_id, created_by, created_at, updated_at
          from schedules
          where id < $1 and ($3::text is null or status = $3)

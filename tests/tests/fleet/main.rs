@@ -5,6 +5,7 @@
 //! | --- | --- |
 //! | `accounts/` | connected by consent, refreshed by one worker at a time, lost and found again |
 //! | `publishing/` | a scheduled post goes out exactly once, whatever happens |
+//! | `review/` | what was approved goes out, and nothing else |
 //! | `queue/` | no job is lost, and none runs twice at the same time |
 //! | `api/` | bad input, idempotency, batches, limits, keys |
 //! | `security/` | the real logins attacked; secrets looked for everywhere |
@@ -19,6 +20,7 @@ mod api;
 mod chaos;
 mod publishing;
 mod queue;
+mod review;
 mod security;
 mod seen;
 mod structure;

@@ -1,9 +1,11 @@
 //! `media.attach`: an uploaded file is looked at and shown with a content version.
 //!
-//! **Invariant:** type, size and hash of a file come from its bytes, never from what a client said.
+//! **Invariant:** type, size and hash of a file come from its bytes, never from what a client said; an
+//! approval of the version ends with the attachment.
 
 use sha2::{Digest, Sha256};
 
+use super::review::{changed, lock_version};
 use crate::fleet::Fleet;
 use crate::run::{Answer, Run, failed};
 use jobs::kinds::{AttachMedia, AttachedMedia};
@@ -46,7 +48,8 @@ pub(crate) async fn attach_media(run: Run<AttachMedia>) -> Answer<AttachMedia> {
         Failure::Dead(Problem::new(Code::Internal, "The version's network is unknown."))
     })?;
 
-    let mut tx = run.begin().await?;
+    let (mut tx, held, version) = lock_version(&run, version.id).await?;
+    held.not_on_its_way(&mut tx, &[version.id], "changed", "contentVersionId").await?;
     let shown = attachments::of_version(&mut tx, version.id).await.map_err(failed)?;
     let id = AttachmentId(run.job.id.derive("attachment"));
     fits(platform, &shown, &seen).map_err(Failure::Dead)?;
@@ -55,6 +58,10 @@ pub(crate) async fn attach_media(run: Run<AttachMedia>) -> Answer<AttachMedia> {
         media::Store::S3(_) => "s3",
     };
     insert(&run, &mut tx, organization, id, &key, &seen, storage_type).await?;
+    if version.is_selected {
+        let what = format!("A file was attached by {}.", run.job.actor);
+        changed(&run, &mut tx, &held, &[version.id], &what).await?;
+    }
     run.end(tx, &AttachedMedia { media_attachment_id: id, file_id: args.file_id }).await
 }
 

@@ -1,12 +1,14 @@
 //! `schedule.create`: one content version to one account at one moment.
 //!
-//! **Invariant:** the moment lies ahead by the database's clock when the schedule is made.
+//! **Invariant:** the moment lies ahead by the database's clock when the schedule is made, and the
+//! content is approved where that is required.
 
 use chrono::{DateTime, Utc};
 
 use crate::run::{Answer, Run, failed};
 use jobs::kinds::{CreateSchedule, CreatedSchedule};
 use jobs::{Failure, Problem, ScheduleId, wall_time};
+use store::content_requests;
 use store::schedules::{self, NewSchedule};
 
 /// Makes a schedule.
@@ -17,6 +19,7 @@ pub(crate) async fn create_schedule(run: Run<CreateSchedule>) -> Answer<CreateSc
     let scheduled_at = wall_time::moment(args.at, zone);
     let mut tx = run.begin().await?;
     ahead(scheduled_at, store::now(&mut tx).await.map_err(failed)?).map_err(Failure::Dead)?;
+    content_requests::share(&mut tx, args.content_version_id).await.map_err(failed)?;
     schedules::check_publishable(
         &mut tx,
         organization,

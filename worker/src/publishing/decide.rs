@@ -45,6 +45,11 @@ pub(crate) enum Next {
         /// Why.
         reason: String,
     },
+    /// The content is not approved; the schedule goes on when it is.
+    AwaitApproval {
+        /// Why.
+        reason: String,
+    },
     /// A key is closed already; costs no attempt.
     Wait {
         /// When it opens.

@@ -110,7 +110,7 @@ async fn give_way(
         Next::Hold { reason } => {
             run.end_dead(tx, Problem::new(Code::AccountDisconnected, reason)).await
         }
-        Next::LookUp { reason } => {
+        Next::AwaitApproval { reason } | Next::LookUp { reason } => {
             run.end_dead(tx, Problem::new(Code::PlatformRefused, reason)).await
         }
         Next::Published(_) => {

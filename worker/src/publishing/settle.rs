@@ -108,6 +108,7 @@ pub(super) async fn settle<K: JobKind>(
             Err(Failure::Retry(Problem::new(Code::Internal, "an outcome without a call")))
         }
         Next::Hold { reason } => hold(run, tx, schedule, &reason, output).await,
+        Next::AwaitApproval { reason } => await_approval(run, tx, schedule, &reason, output).await,
         Next::NewToken { refused, version } => {
             let mut tx = tx;
             let over = token_over(schedule, version, refused.as_deref());
@@ -183,6 +184,19 @@ async fn hold<K: JobKind>(
         entry: Some(entry(run, schedule.now, "on_hold", reason)),
     };
     schedules::move_to(&mut tx, schedule.id, &change).await.map_err(failed)?;
+    tell(&mut tx, schedule, "post.on_hold", reason).await?;
+    run.end(tx, &output(Status::OnHold)).await
+}
+
+async fn await_approval<K: JobKind>(
+    run: &Run<K>,
+    mut tx: Claimed,
+    schedule: &Locked,
+    reason: &str,
+    output: impl FnOnce(Status) -> K::Output,
+) -> Answer<K> {
+    let entry = entry(run, schedule.now, "on_hold", reason);
+    schedules::await_approval(&mut tx, schedule.id, reason, Some(&entry)).await.map_err(failed)?;
     tell(&mut tx, schedule, "post.on_hold", reason).await?;
     run.end(tx, &output(Status::OnHold)).await
 }

@@ -6,7 +6,7 @@ use connectors::Access;
 use jobs::{Code, ConnectionId, JobKind, Problem};
 use seal::{Aad, Sealed};
 use store::schedules::{self, Locked, Publishable};
-use store::{Conn, connections};
+use store::{Conn, connections, content_requests};
 
 use super::decide::{Account, Next};
 use crate::accounts::tokens::waiting;
@@ -61,12 +61,13 @@ pub(super) struct Right {
 }
 
 /// Checks a locked schedule's content and account again and opens the account's token; or says what
-/// stands in the way.
+/// stands in the way. Nobody changes or rejects the content before the transaction ends.
 pub(super) async fn open<K: JobKind>(
     run: &Run<K>,
     conn: &mut Conn,
     schedule: &Locked,
 ) -> Result<Result<Target, Next>, Failure> {
+    content_requests::share(conn, schedule.content_version_id).await.map_err(failed)?;
     let checked = schedules::check_publishable(
         conn,
         schedule.organization_id,
@@ -79,6 +80,9 @@ pub(super) async fn open<K: JobKind>(
         Ok(content) => content,
         Err(problem) if problem.code == Code::AccountDisconnected => {
             return unusable(conn, schedule.platform_connection_id, problem.message).await.map(Err);
+        }
+        Err(problem) if problem.code == Code::NotApproved => {
+            return Ok(Err(Next::AwaitApproval { reason: problem.message }));
         }
         Err(problem) => return Ok(Err(Next::Fail(problem))),
     };

@@ -1,7 +1,7 @@
 //! `schedule.update`: what, where or when of a schedule that has not gone out.
 //!
 //! Its jobs that wait are cancelled, and the clock turns it into new ones; while one of them
-//! publishes, nothing can be changed.
+//! publishes, nothing can be changed. One that waits for an approval waits on.
 //!
 //! **Invariant:** jobs are locked before the schedule, as publishing does.
 
@@ -10,7 +10,7 @@ use crate::run::{Answer, Run, failed};
 use jobs::kinds::{UpdateSchedule, UpdatedSchedule};
 use jobs::{Code, Failure, JobKind, OrganizationId, Problem, ScheduleId, wall_time};
 use store::schedules::{self, Locked, NewSchedule, Status};
-use store::{Claimed, ledger};
+use store::{Claimed, content_requests, ledger};
 
 /// Changes a schedule.
 pub(crate) async fn update_schedule(run: Run<UpdateSchedule>) -> Answer<UpdateSchedule> {
@@ -28,10 +28,25 @@ pub(crate) async fn update_schedule(run: Run<UpdateSchedule>) -> Answer<UpdateSc
     let content_version_id = args.content_version_id.unwrap_or(schedule.content_version_id);
     let platform_connection_id =
         args.platform_connection_id.unwrap_or(schedule.platform_connection_id);
-    schedules::check_publishable(&mut tx, organization, content_version_id, platform_connection_id)
-        .await
-        .map_err(failed)?
-        .map_err(Failure::Dead)?;
+    content_requests::share(&mut tx, content_version_id).await.map_err(failed)?;
+    let checked = schedules::check_publishable(
+        &mut tx,
+        organization,
+        content_version_id,
+        platform_connection_id,
+    );
+    let still_held = match checked.await.map_err(failed)? {
+        Ok(_) => None,
+        // What waits for an approval may be moved while it waits.
+        Err(problem)
+            if problem.code == Code::NotApproved
+                && schedule.awaits_approval
+                && content_version_id == schedule.content_version_id =>
+        {
+            Some(schedule.status_reason.unwrap_or(problem.message))
+        }
+        Err(problem) => return Err(Failure::Dead(problem)),
+    };
     let max_retries = args
         .max_retries
         .map_or(schedule.max_retries, |retries| i32::try_from(retries).unwrap_or(i32::MAX));
@@ -47,6 +62,9 @@ pub(crate) async fn update_schedule(run: Run<UpdateSchedule>) -> Answer<UpdateSc
         created_by: &run.job.actor,
     };
     schedules::reschedule(&mut tx, &new).await.map_err(failed)?;
+    if let Some(reason) = still_held {
+        schedules::await_approval(&mut tx, schedule.id, &reason, None).await.map_err(failed)?;
+    }
     run.end(tx, &UpdatedSchedule { schedule_id: schedule.id, scheduled_at }).await
 }
 

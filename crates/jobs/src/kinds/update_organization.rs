@@ -15,6 +15,11 @@ pub struct UpdateOrganization {
     /// IANA zone in which its days begin.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub timezone: Option<String>,
+    /// Whether only approved content goes out. What is scheduled and not approved is put on hold
+    /// when this is turned on; what waits for an approval goes on when it is turned off, unless it
+    /// was rejected.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub approval_required: Option<bool>,
 }
 
 /// What `organization.update` answers.
@@ -39,8 +44,11 @@ impl JobKind for UpdateOrganization {
     type Output = UpdatedOrganization;
 
     fn check(&self) -> Result<(), Problem> {
-        if self.name.is_none() && self.timezone.is_none() {
-            return Err(Problem::argument("name", "expected at least one of name, timezone"));
+        if self.name.is_none() && self.timezone.is_none() && self.approval_required.is_none() {
+            return Err(Problem::argument(
+                "name",
+                "expected at least one of name, timezone, approvalRequired",
+            ));
         }
         if let Some(name) = &self.name {
             super::create_organization::check_name(name)?;

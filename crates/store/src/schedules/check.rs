@@ -1,9 +1,11 @@
 //! Whether a content version may go out on an account.
 //!
 //! Asked by the API before it accepts a schedule, by the worker when it makes one, and again just
-//! before it goes out.
+//! before it goes out. A worker first shares the content's request
+//! ([`crate::content_requests::share`]), so that what was said stays true until its transaction ends.
 //!
-//! **Invariant:** reads only columns that the API's login may read.
+//! **Invariant:** reads only columns that the API's login may read; content that was rejected never
+//! goes out, and where the organization requires approval, content goes out only as it was approved.
 
 use uuid::Uuid;
 
@@ -50,8 +52,9 @@ pub struct Attachment {
     pub facts: MediaFacts,
 }
 
-/// Checks the version against the rules of the account's network. The inner problem says what
-/// stands in the way: not found, the account disconnected, the wrong network, or the content.
+/// Checks the version against the rules of the account's network and of the organization. The inner
+/// problem says what stands in the way: not found, the account disconnected, the wrong network, the
+/// content, or the want of an approval.
 ///
 /// # Errors
 /// [`crate::Error::Unavailable`].
@@ -62,7 +65,14 @@ pub async fn check_publishable(
     connection: ConnectionId,
 ) -> Result<std::result::Result<Publishable, Problem>> {
     let Some(content) = sqlx::query!(
-        "select platform, text from content_versions where id = $1 and organization_id = $2",
+        r#"select v.platform, v.text, v.content_request_id, r.status = 'rejected' as "is_rejected!",
+                  r.rejection_reason,
+                  o.approval_required and v.approved_hash is distinct from content_hash(v)
+                      as "lacks_approval!"
+           from content_versions v
+           join content_requests r on r.id = v.content_request_id
+           join organizations o on o.id = v.organization_id
+           where v.id = $1 and v.organization_id = $2"#,
         version.0,
         organization.0
     )
@@ -113,6 +123,20 @@ pub async fn check_publishable(
             Problem::new(Code::ContentRejected, messages.join(" ")).at("contentVersionId")
         ));
     }
+    if content.is_rejected {
+        let reason = content.rejection_reason.unwrap_or_default();
+        return Ok(Err(not_approved(format!(
+            "The content was rejected ({reason}). Edit it, and have the content request {} approved.",
+            content.content_request_id
+        ))));
+    }
+    if content.lacks_approval {
+        return Ok(Err(not_approved(format!(
+            "The content is not approved as it is now, and the organization lets only approved content \
+             go out. Have the content request {} approved.",
+            content.content_request_id
+        ))));
+    }
     Ok(Ok(Publishable {
         platform: network,
         account_id: account.account_id,
@@ -120,6 +144,10 @@ pub async fn check_publishable(
         text: content.text,
         attachments,
     }))
+}
+
+fn not_approved(message: String) -> Problem {
+    Problem::new(Code::NotApproved, message).at("contentVersionId")
 }
 
 async fn attachments(conn: &mut Conn, version: Uuid) -> Result<Vec<Attachment>> {

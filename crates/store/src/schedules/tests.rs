@@ -17,18 +17,19 @@ use jobs::kinds::PublishPost;
 use jobs::{AttachmentId, Code, ContentRequestId, IntentId, JobId, NewJob, Origin, PostId};
 use platforms::Platform;
 
-struct Fixture {
-    scratch: Scratch,
-    worker: Store,
+pub(super) struct Fixture {
+    pub(super) scratch: Scratch,
+    pub(super) worker: Store,
     scheduler: Store,
-    organization: OrganizationId,
-    connection: ConnectionId,
-    version: ContentVersionId,
+    pub(super) organization: OrganizationId,
+    pub(super) connection: ConnectionId,
+    pub(super) request: ContentRequestId,
+    pub(super) version: ContentVersionId,
 }
 
 impl Fixture {
     /// An organization with one connected account and one text.
-    async fn new() -> Fixture {
+    pub(super) async fn new() -> Fixture {
         let scratch = Scratch::new().await;
         let organization = OrganizationId::new();
         let version = ContentVersionId::new();
@@ -80,11 +81,11 @@ impl Fixture {
         tx.commit().await.unwrap();
         let worker = scratch.log_in(Login::Worker).await;
         let scheduler = scratch.log_in(Login::Scheduler).await;
-        Fixture { scratch, worker, scheduler, organization, connection, version }
+        Fixture { scratch, worker, scheduler, organization, connection, request, version }
     }
 
     /// A schedule that went silent a minute ago, in this status.
-    async fn silent(&self, status: &str, planned: bool) -> ScheduleId {
+    pub(super) async fn silent(&self, status: &str, planned: bool) -> ScheduleId {
         let id = ScheduleId::new();
         let mut tx = self.begin().await;
         let at = Utc::now() - TimeDelta::minutes(1);
@@ -116,19 +117,19 @@ impl Fixture {
         id
     }
 
-    async fn begin(&self) -> Tx {
+    pub(super) async fn begin(&self) -> Tx {
         self.scratch.store.begin().await.unwrap()
     }
 
-    async fn as_worker(&self) -> Tx {
+    pub(super) async fn as_worker(&self) -> Tx {
         self.worker.begin().await.unwrap()
     }
 
-    async fn as_scheduler(&self) -> Tx {
+    pub(super) async fn as_scheduler(&self) -> Tx {
         self.scheduler.begin().await.unwrap()
     }
 
-    async fn intent(&self, schedule: ScheduleId, text: &str) -> (IntentId, bool) {
+    pub(super) async fn intent(&self, schedule: ScheduleId, text: &str) -> (IntentId, bool) {
         let id = IntentId::new();
         let new = NewIntent {
             id,
@@ -148,7 +149,7 @@ impl Fixture {
         (id, opened)
     }
 
-    async fn close(&self, intent: IntentId, closing: Closing<'_>) -> bool {
+    pub(super) async fn close(&self, intent: IntentId, closing: Closing<'_>) -> bool {
         intents::record(&self.worker, intent, &closing).await.unwrap()
     }
 
@@ -159,7 +160,7 @@ impl Fixture {
         mended.into_iter().map(|m| (m.schedule_id, m.mending)).collect()
     }
 
-    async fn schedule(&self, id: ScheduleId) -> Schedule {
+    pub(super) async fn schedule(&self, id: ScheduleId) -> Schedule {
         get(&mut *self.begin().await, id).await.unwrap().unwrap()
     }
 
