@@ -1,12 +1,14 @@
 //! The scheduler: everything that happens because time passed.
 //!
 //! `plan.rs` turns due schedules into jobs, `rescue.rs` frees the jobs of dead workers,
-//! `housekeeping.rs` keeps the history's partitions and asks for pruning. Any number of schedulers
+//! `give_back.rs` releases what ended jobs have left reserved, `housekeeping.rs` keeps the history's
+//! partitions and asks for pruning. Any number of schedulers
 //! may run: each step is a statement that only one of them can win.
 //!
 //! **Invariant:** what is due is decided by the database's clock alone.
 
 mod figures;
+mod give_back;
 mod housekeeping;
 mod migrate;
 mod plan;
@@ -99,6 +101,7 @@ async fn schedule() -> anyhow::Result<()> {
     tokio::join!(
         plan::run(scheduler.clone(), shutdown.clone()),
         rescue::run(scheduler.clone(), shutdown.clone()),
+        give_back::run(scheduler.clone(), shutdown.clone()),
         housekeeping::run(scheduler.clone(), shutdown.clone()),
         figures::run(scheduler.clone(), shutdown.clone()),
         flow.watch(shutdown.clone()),
@@ -133,6 +136,8 @@ enum Step {
     Mend,
     /// Frees the jobs of dead workers.
     Rescue,
+    /// Releases what ended jobs have left reserved.
+    GiveBack,
     /// Makes the history's partitions, and asks for pruning.
     Housekeeping,
     /// Measures the fleet.
@@ -140,8 +145,15 @@ enum Step {
 }
 
 impl Step {
-    const ALL: [Step; 6] =
-        [Step::Publish, Step::Prepare, Step::Mend, Step::Rescue, Step::Housekeeping, Step::Measure];
+    const ALL: [Step; 7] = [
+        Step::Publish,
+        Step::Prepare,
+        Step::Mend,
+        Step::Rescue,
+        Step::GiveBack,
+        Step::Housekeeping,
+        Step::Measure,
+    ];
 
     /// The name in logs and metrics.
     const fn as_str(self) -> &'static str {
@@ -150,6 +162,7 @@ impl Step {
             Step::Prepare => "prepare",
             Step::Mend => "mend",
             Step::Rescue => "rescue",
+            Step::GiveBack => "give_back",
             Step::Housekeeping => "housekeeping",
             Step::Measure => "measure",
         }

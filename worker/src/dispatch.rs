@@ -52,6 +52,8 @@ impl Handler for Dispatch {
             Kind::UpdateOrganization => {
                 self.run(job, stop, organizations::update_organization).await
             }
+            Kind::SetPlan => self.run(job, stop, organizations::set_plan).await,
+            Kind::LimitUsage => self.run(job, stop, organizations::limit_usage).await,
             Kind::CreateKey => self.run(job, stop, organizations::create_key).await,
             Kind::RevokeKey => self.run(job, stop, organizations::revoke_key).await,
             Kind::ImportConnection => self.run(job, stop, accounts::import_connection).await,
@@ -59,7 +61,11 @@ impl Handler for Dispatch {
                 self.run(job, stop, accounts::disconnect_connection).await
             }
             Kind::CreateContent => self.run(job, stop, content::create_content).await,
+            Kind::GenerateContent => {
+                self.run(job, stop, content::generate_content::generate_content).await
+            }
             Kind::AttachMedia => self.run(job, stop, content::attach_media).await,
+            Kind::GenerateMedia => self.run(job, stop, content::generate_media).await,
             Kind::CreateSchedule => self.run(job, stop, publishing::create_schedule).await,
             Kind::UpdateSchedule => self.run(job, stop, publishing::update_schedule).await,
             Kind::CancelSchedule => self.run(job, stop, publishing::cancel_schedule).await,

@@ -4,6 +4,7 @@
 
 use std::time::Duration;
 
+use crate::models::Models;
 use bell::Bell;
 use jobs::Queue;
 use platforms::Platform;
@@ -20,6 +21,10 @@ pub(crate) struct Fleet {
     pub(crate) x: connectors::X,
     /// Object storage.
     pub(crate) media: media::Store,
+    /// The language models.
+    pub(crate) language: Models,
+    /// The image models.
+    pub(crate) images: Models,
     /// Largest upload that is read back, in bytes.
     pub(crate) max_upload_bytes: usize,
     /// Seals tokens at rest.

@@ -8,6 +8,7 @@ pub(crate) mod content_requests;
 pub(crate) mod content_versions;
 pub(crate) mod events;
 pub(crate) mod files;
+pub(crate) mod generations;
 pub(crate) mod jobs;
 pub(crate) mod keys;
 pub(crate) mod operations;
@@ -15,6 +16,7 @@ pub(crate) mod organizations;
 pub(crate) mod posts;
 pub(crate) mod schedules;
 pub(crate) mod uploads;
+pub(crate) mod usage;
 
 use axum::extract::Request;
 use axum::middleware::from_fn_with_state;
@@ -39,6 +41,7 @@ fn resources() -> OpenApiRouter<App> {
     OpenApiRouter::new()
         .merge(jobs::routes())
         .merge(organizations::routes())
+        .merge(usage::routes())
         .merge(keys::routes())
         .merge(connections::routes())
         .merge(files::routes())
@@ -46,6 +49,7 @@ fn resources() -> OpenApiRouter<App> {
         .merge(content_requests::routes())
         .merge(content_versions::routes())
         .merge(attachments::routes())
+        .merge(generations::routes())
         .merge(schedules::routes())
         .merge(posts::routes())
         .merge(events::routes())

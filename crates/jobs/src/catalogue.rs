@@ -201,12 +201,16 @@ macro_rules! catalogue {
 catalogue! {
     CreateOrganization = "organization.create";
     UpdateOrganization = "organization.update";
+    SetPlan = "plan.set";
+    LimitUsage = "usage.limit";
     CreateKey = "key.create";
     RevokeKey = "key.revoke";
     ImportConnection = "connection.import";
     DisconnectConnection = "connection.disconnect";
     CreateContent = "content.create";
+    GenerateContent = "content.generate";
     AttachMedia = "media.attach";
+    GenerateMedia = "media.generate";
     CreateSchedule = "schedule.create";
     UpdateSchedule = "schedule.update";
     CancelSchedule = "schedule.cancel";

@@ -23,8 +23,16 @@ pub enum Code {
     ContentRejected,
     /// The network refused for good.
     PlatformRefused,
+    /// A model declined, or what it wrote cannot be kept.
+    GenerationFailed,
+    /// The plan allows no more in this period.
+    UsageExhausted,
     /// The network wants us to wait.
     RateLimited,
+    /// What we may spend at a provider is used up: an operator must act.
+    SpendLimit,
+    /// What this needs is not set up, or not rightly: an operator must act.
+    NotConfigured,
     /// Something we need does not answer right now.
     Unavailable,
     /// The attempt took longer than its kind allows.
@@ -39,7 +47,7 @@ pub enum Code {
 
 impl Code {
     /// Every code.
-    pub const ALL: [Code; 13] = [
+    pub const ALL: [Code; 17] = [
         Code::InvalidArgument,
         Code::NotFound,
         Code::Conflict,
@@ -47,7 +55,11 @@ impl Code {
         Code::AccountDisconnected,
         Code::ContentRejected,
         Code::PlatformRefused,
+        Code::GenerationFailed,
+        Code::UsageExhausted,
         Code::RateLimited,
+        Code::SpendLimit,
+        Code::NotConfigured,
         Code::Unavailable,
         Code::Timeout,
         Code::Crashed,
@@ -65,7 +77,11 @@ impl Code {
             Code::AccountDisconnected => "account_disconnected",
             Code::ContentRejected => "content_rejected",
             Code::PlatformRefused => "platform_refused",
+            Code::GenerationFailed => "generation_failed",
+            Code::UsageExhausted => "usage_exhausted",
             Code::RateLimited => "rate_limited",
+            Code::SpendLimit => "spend_limit",
+            Code::NotConfigured => "not_configured",
             Code::Unavailable => "unavailable",
             Code::Timeout => "timeout",
             Code::Crashed => "crashed",
@@ -77,12 +93,18 @@ impl Code {
     /// The HTTP status with which a caller who waited is told.
     pub const fn http_status(self) -> u16 {
         match self {
-            Code::InvalidArgument | Code::ContentRejected | Code::PlatformRefused => 422,
+            Code::InvalidArgument
+            | Code::ContentRejected
+            | Code::PlatformRefused
+            | Code::GenerationFailed => 422,
+            // To ask again in a moment, as 429 says, does not help: another plan does, or time.
+            Code::UsageExhausted => 402,
             Code::NotFound => 404,
             Code::Conflict | Code::AccountDisconnected | Code::Cancelled => 409,
             Code::Forbidden => 403,
             Code::RateLimited => 429,
-            Code::Unavailable => 503,
+            Code::Unavailable | Code::SpendLimit => 503,
+            Code::NotConfigured => 501,
             Code::Timeout => 504,
             Code::Crashed | Code::Internal => 500,
         }
@@ -98,7 +120,11 @@ impl Code {
             Code::AccountDisconnected => "Account not connected",
             Code::ContentRejected => "Content breaks a rule of the network",
             Code::PlatformRefused => "Refused by the network",
+            Code::GenerationFailed => "The model's answer cannot be used",
+            Code::UsageExhausted => "Used up for this period",
             Code::RateLimited => "Too many requests",
+            Code::SpendLimit => "Spend limit reached",
+            Code::NotConfigured => "Not set up",
             Code::Unavailable => "Temporarily unavailable",
             Code::Timeout => "Timed out",
             Code::Crashed => "Crashed repeatedly",

@@ -1,14 +1,15 @@
 //! Content requests: what is to be said, for which networks.
 //!
-//! Written by `content.create`; its texts are in [`crate::content_versions`].
+//! Written by `content.create` and `content.generate`; its texts are in [`crate::content_versions`].
 //!
 //! **Invariant:** a request names at least one network.
 
 use chrono::{DateTime, Utc};
 use serde::Serialize;
+use uuid::Uuid;
 
 use crate::{Conn, Page, Result};
-use jobs::{ContentRequestId, OrganizationId};
+use jobs::{ContentRequestId, JobId, OrganizationId};
 
 /// A content request as people see it.
 #[derive(Clone, Debug, Serialize, utoipa::ToSchema)]
@@ -38,6 +39,10 @@ pub struct ContentRequest {
     pub rejected_at: Option<DateTime<Utc>>,
     /// Why it was rejected.
     pub rejection_reason: Option<String>,
+    /// Why nothing was generated.
+    pub failure_reason: Option<String>,
+    /// The job that generates it.
+    pub job_id: Option<Uuid>,
     /// When it was asked for.
     pub created_at: DateTime<Utc>,
     /// When it was last changed.
@@ -91,6 +96,102 @@ pub async fn insert(conn: &mut Conn, new: NewContentRequest<'_>) -> Result<()> {
     Ok(())
 }
 
+/// Creates a request whose versions a job generates; does nothing when its id is there already.
+///
+/// # Errors
+/// [`crate::Error::Unavailable`].
+pub async fn insert_generating(
+    conn: &mut Conn,
+    new: NewContentRequest<'_>,
+    job: JobId,
+) -> Result<()> {
+    insert(conn, NewContentRequest { status: "generating", ..new }).await?;
+    sqlx::query!("update content_requests set job_id = $2 where id = $1", new.id.0, job.0)
+        .execute(conn)
+        .await?;
+    Ok(())
+}
+
+/// Its versions are there, and wait for review; `false` when it was not being generated.
+///
+/// # Errors
+/// [`crate::Error::Unavailable`].
+pub async fn generated(conn: &mut Conn, id: ContentRequestId) -> Result<bool> {
+    let done = sqlx::query!(
+        "update content_requests set status = 'in_review', updated_at = now()
+         where id = $1 and status = 'generating'",
+        id.0
+    )
+    .execute(conn)
+    .await?;
+    Ok(done.rows_affected() == 1)
+}
+
+/// Nothing was generated, for this reason; the request of the job, where it was being generated.
+///
+/// # Errors
+/// [`crate::Error::Unavailable`].
+pub async fn not_generated(conn: &mut Conn, id: ContentRequestId, reason: &str) -> Result<bool> {
+    let done = sqlx::query!(
+        "update content_requests set status = 'failed', failure_reason = $2, updated_at = now()
+         where id = $1 and status = 'generating'",
+        id.0,
+        reason
+    )
+    .execute(conn)
+    .await?;
+    Ok(done.rows_affected() == 1)
+}
+
+/// A request whose job ended without a word: quarantined, timed out for good, cancelled.
+#[derive(Clone, Debug)]
+pub struct Adrift {
+    /// The request.
+    pub id: ContentRequestId,
+    /// Whose it is.
+    pub organization: OrganizationId,
+    /// The job.
+    pub job: JobId,
+    /// Why nothing was generated.
+    pub reason: String,
+}
+
+/// Fails at most `limit` requests whose job is no longer live.
+///
+/// # Errors
+/// [`crate::Error::Unavailable`].
+pub async fn fail_adrift(conn: &mut Conn, limit: i64) -> Result<Vec<Adrift>> {
+    let rows = sqlx::query!(
+        r#"with adrift as materialized (
+             select r.id, r.job_id from content_requests r
+             where r.status = 'generating' and r.job_id is not null
+               and not exists (select from jobs j where j.id = r.job_id)
+             order by r.created_at limit $1 for update skip locked
+         )
+         update content_requests r set status = 'failed', failure_reason = ended.reason, updated_at = now()
+         from adrift a cross join lateral (
+             select 'Nothing was generated: ' || coalesce((
+                 select h.errors -> -1 ->> 'message' from job_history h
+                 where h.id = a.job_id order by h.finished_at desc limit 1
+             ), 'its job ended without saying why') as reason
+         ) ended
+         where r.id = a.id
+         returning r.id, r.organization_id, a.job_id as "job_id!", ended.reason as "reason!""#,
+        limit
+    )
+    .fetch_all(conn)
+    .await?;
+    Ok(rows
+        .into_iter()
+        .map(|row| Adrift {
+            id: ContentRequestId(row.id),
+            organization: OrganizationId(row.organization_id),
+            job: JobId(row.job_id),
+            reason: row.reason,
+        })
+        .collect())
+}
+
 /// One request.
 ///
 /// # Errors
@@ -99,7 +200,8 @@ pub async fn get(conn: &mut Conn, id: ContentRequestId) -> Result<Option<Content
     Ok(sqlx::query_as!(
         ContentRequest,
         "select id, organization_id, title, brief, platforms, status, created_by, approved_by,
-                approved_at, rejected_by, rejected_at, rejection_reason, created_at, updated_at
+                approved_at, rejected_by, rejected_at, rejection_reason, failure_reason,
+                job_id, created_at, updated_at
          from content_requests where id = $1",
         id.0
     )
@@ -115,7 +217,8 @@ pub async fn list(conn: &mut Conn, filter: &Filter, page: Page) -> Result<Vec<Co
     Ok(sqlx::query_as!(
         ContentRequest,
         "select id, organization_id, title, brief, platforms, status, created_by, approved_by,
-                approved_at, rejected_by, rejected_at, rejection_reason, created_at, updated_at
+                approved_at, rejected_by, rejected_at, rejection_reason, failure_reason,
+                job_id, created_at, updated_at
          from content_requests
          where id < $1 and ($3::text is null or status = $3)
          order by id desc limit $2",

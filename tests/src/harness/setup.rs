@@ -22,6 +22,26 @@ const QUICK: [(&str, &str); 7] = [
     ("SHUTDOWN_TIMEOUT_MS", "8000"),
 ];
 
+/// The language models of a fleet, and what they cost. Each has a limit of its own at the provider, so
+/// that one test's need not be another's; the provider does not have the last one.
+const LANGUAGE_MODELS: &str = "gpt-simulated=2000000/8000000,gpt-busy=2000000/8000000,\
+    gpt-poor=2000000/8000000,missing-model=0/0";
+/// The image models.
+const IMAGE_MODELS: &str = "gpt-image-simulated=5000000/40000000";
+
+/// The settings of models, of those that a process of this login reads.
+pub(super) fn models(login: Login, simulator_url: &str) -> Vec<(String, String)> {
+    let base = format!("{simulator_url}/v1");
+    let told = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+    let names = [told("LLM_MODELS", LANGUAGE_MODELS), told("IMAGE_MODELS", IMAGE_MODELS)];
+    let places = [told("LLM_BASE_URL", &base), told("IMAGE_BASE_URL", &base)];
+    match login {
+        Login::Owner | Login::Scheduler => Vec::new(),
+        Login::Api => names.into(),
+        Login::Worker => names.into_iter().chain(places).collect(),
+    }
+}
+
 /// A kind of fleet.
 #[derive(Clone, Debug)]
 pub struct Setup {
@@ -113,6 +133,8 @@ pub struct Secrets {
     pub travel_key: String,
     /// One key, in base64.
     pub token_key: String,
+    /// The key of the models.
+    pub model_key: String,
 }
 
 impl Secrets {
@@ -120,7 +142,8 @@ impl Secrets {
     #[expect(clippy::new_without_default, reason = "secrets are never the same")]
     pub fn new() -> Self {
         let key = || STANDARD.encode(rand::random::<[u8; 32]>());
-        Self { operator_token: random_hex(24), travel_key: key(), token_key: key() }
+        let model_key = format!("sk-{}", random_hex(24));
+        Self { operator_token: random_hex(24), travel_key: key(), token_key: key(), model_key }
     }
 
     /// Everything that any of the processes must be told, but where the database is. Media is kept
@@ -133,6 +156,8 @@ impl Secrets {
             ("OPERATOR_TOKEN_SHA256", hex::encode(Sha256::digest(&self.operator_token))),
             ("TRAVEL_KEYS", format!("k1:{}", self.travel_key)),
             ("TOKEN_KEYS", format!("k2:{}", self.token_key)),
+            ("LLM_API_KEY", self.model_key.clone()),
+            ("IMAGE_API_KEY", self.model_key.clone()),
         ];
         all.map(|(name, value)| (name.to_owned(), value)).into()
     }
@@ -143,7 +168,14 @@ impl Secrets {
             Login::Owner => &[],
             Login::Api => &["API_LISTEN", "MEDIA_STORE", "OPERATOR_TOKEN_SHA256", "TRAVEL_KEYS"],
             Login::Scheduler => &["METRICS_LISTEN"],
-            Login::Worker => &["METRICS_LISTEN", "MEDIA_STORE", "TRAVEL_KEYS", "TOKEN_KEYS"],
+            Login::Worker => &[
+                "METRICS_LISTEN",
+                "MEDIA_STORE",
+                "TRAVEL_KEYS",
+                "TOKEN_KEYS",
+                "LLM_API_KEY",
+                "IMAGE_API_KEY",
+            ],
         };
         let mut environment = self.environment(folder);
         environment.retain(|(name, _)| own.contains(&name.as_str()));

@@ -16,6 +16,7 @@ use jobs::{
 use platforms::Platform;
 use store::published_posts::NewPost;
 use store::schedules::{self, Entry, Locked, Move, Status};
+use store::usage::{self, Ended};
 use store::{Claimed, connections, events, published_posts};
 
 /// Tells the people of the organization what became of a schedule.
@@ -77,6 +78,7 @@ pub(super) async fn record_post<K: JobKind>(
         .await
         .map_err(failed)?;
     tell(tx, schedule, "post.published", &format!("{message} {}", posted.url)).await?;
+    usage::end(tx, schedule.id.0, Ended::Used).await.map_err(failed)?;
     Ok(fresh)
 }
 

@@ -38,6 +38,7 @@ async fn full_run(fleet: &Fleet, tenant: &Tenant) -> Result<Vec<Secret>> {
         Secret::new("the operators' token", &fleet.secrets.operator_token),
         Secret::new("the travel key", &fleet.secrets.travel_key),
         Secret::new("the token key", &fleet.secrets.token_key),
+        Secret::new("the models' key", &fleet.secrets.model_key),
         Secret::new("the organization's key", api.token()),
         Secret::new("the account's token", &tenant.account.token),
     ];
