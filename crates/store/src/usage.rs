@@ -357,7 +357,7 @@ mod tests {
         let id = OrganizationId::new();
         let slug = format!("o-{}", id.0.simple());
         let new = NewOrganization { id, name: "O", slug: &slug, plan, timezone: "UTC" };
-        organizations::insert(&mut *scratch.store.single().await.unwrap(), new).await.unwrap();
+        organizations::insert(&mut scratch.store.single().await.unwrap(), new).await.unwrap();
         id
     }
 

@@ -6,6 +6,7 @@
 //! | `publishing/` | a scheduled post goes out exactly once, whatever happens |
 //! | `queue/` | no job is lost, and none runs twice at the same time |
 //! | `api/` | bad input, idempotency, batches, limits, keys |
+//! | `generation/` | content and images within the plan; nothing counts or costs twice |
 //! | `security/` | the real logins attacked; secrets looked for everywhere |
 //! | `chaos.rs` | everything at once, briefly |
 //! | `seen/` | metrics, alerts and health, as operators meet them |
@@ -15,6 +16,7 @@
 
 mod api;
 mod chaos;
+mod generation;
 mod publishing;
 mod queue;
 mod security;

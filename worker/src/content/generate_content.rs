@@ -6,11 +6,13 @@
 //! **Invariant:** a job has one request and one reservation however often it runs; the versions, the
 //! count and the end of the job are true in one transaction.
 
-use serde_json::json;
+use serde_json::{Value, json};
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
 
 use super::asking::{self, Asking, Left, NoAnswer};
+use crate::fleet::Fleet;
 use crate::run::{Answer, Run, failed};
 use jobs::kinds::{GenerateContent, GeneratedContent};
 use jobs::{Code, ContentRequestId, ContentVersionId, Failure, JobId, OrganizationId, Problem};
@@ -22,7 +24,7 @@ use store::generations::For;
 use store::ledger::Finish;
 use store::organizations::Organization;
 use store::usage::{self, Ended, Metric, Reserved};
-use store::{Claimed, events, ledger, organizations};
+use store::{Claim, Claimed, events, ledger, organizations};
 
 /// How often it is told how far an answer is.
 const TELL_EVERY: Duration = Duration::from_secs(1);
@@ -158,18 +160,21 @@ async fn tell_progress(
             std::future::pending::<()>().await;
         }
         let (ask, characters) = *heard.borrow_and_update();
-        let told = async {
-            let mut tx = run.begin().await?;
-            let progress = json!({ "ask": ask, "characters": characters });
-            ledger::progress(&mut tx, &progress).await.map_err(failed)?;
-            tx.commit().await.map_err(failed)
-        };
+        let progress = json!({ "ask": ask, "characters": characters });
+        // In a task of its own, since the answer's end cuts this one.
+        let told = tokio::spawn(write_progress(run.fleet.clone(), run.claim(), progress)).await;
         // A database that is away is no reason to throw an answer away.
-        if let Err(Failure::ClaimLost) = told.await {
+        if let Ok(Err(store::Error::ClaimLost(_))) = told {
             return Failure::ClaimLost;
         }
         tokio::time::sleep(TELL_EVERY).await;
     }
+}
+
+async fn write_progress(fleet: Arc<Fleet>, claim: Claim, progress: Value) -> store::Result<()> {
+    let mut tx = fleet.store.claimed(claim).await?;
+    ledger::progress(&mut tx, &progress).await?;
+    tx.commit().await
 }
 
 /// Stores what was written.
