@@ -3,11 +3,12 @@
 use anyhow::{Result, bail, ensure};
 use chrono::{DateTime, TimeDelta, Utc};
 use fleet_tests::api::{Ask, refusal};
-use fleet_tests::harness::{Fleet, Tenant, in_ms, shared};
+use fleet_tests::harness::{Fleet, Login, Tenant, in_ms, shared};
 use fleet_tests::picture;
-use fleet_tests::wait::PATIENCE;
+use fleet_tests::wait::{self, PATIENCE};
 use futures::future::{join_all, try_join_all};
 use serde_json::{Value, json};
+use sqlx::AssertSqlSafe;
 
 use super::{brief, used};
 use crate::api::is_problem;
@@ -153,6 +154,42 @@ async fn files_count_once_and_never_beyond_the_plan() {
         one?;
         two?;
         ensure!(used(&tenant.api, "filesUploaded").await? == (3, 0));
+        Ok(())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_file_that_is_first_attached_twice_at_once_counts_once() {
+    shared(async |fleet| {
+        let tenant = Tenant::on_plan(fleet, "starter").await?;
+        let versions = [tenant.write("One").await?, tenant.write("Two").await?];
+        tenant.attach_image(&versions[0]).await?;
+        let file = tenant.api.upload("a.png", "image/png", picture::png()).await?;
+        // Both have seen that nobody has attached the file, and wait for the count.
+        let mut conn = fleet.database.connect(Login::Owner).await?;
+        let of = format!("organization_id = '{}'", tenant.organization);
+        let lock = format!("begin; select from usage_counts where {of} for update");
+        sqlx::raw_sql(AssertSqlSafe(lock)).execute(&mut conn).await?;
+        let mut jobs = Vec::new();
+        for version in &versions {
+            let args =
+                json!({ "contentVersionId": version, "fileId": file, "filename": "a.png" });
+            jobs.push(tenant.api.enqueue("media.attach", args).await?);
+        }
+        // The first waits for our transaction, the second one behind it.
+        let behind = "select count(*) from pg_locks l join pg_database d on d.oid = l.database
+                      where d.datname = current_database() and not l.granted and l.locktype = 'tuple'";
+        wait::until("both wait for the count", PATIENCE, async || {
+            Ok((fleet.database.text(behind).await? == "1").then_some(()))
+        })
+        .await?;
+        sqlx::raw_sql("rollback").execute(&mut conn).await?;
+        for job in &jobs {
+            let job = tenant.api.job_ended(job, PATIENCE).await?;
+            ensure!(job["state"] == "done", "{job}");
+        }
+        ensure!(used(&tenant.api, "filesUploaded").await? == (2, 0));
         Ok(())
     })
     .await;
