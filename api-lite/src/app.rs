@@ -17,7 +17,7 @@ use crate::database::Database;
 use crate::enqueue::Groups;
 use bell::Bell;
 use boot::ApiConfig;
-use boot::config::{MediaStore, TokenHash};
+use boot::config::{MediaStore, PricedModel, TokenHash};
 use platforms::Platform;
 use seal::TravelKeys;
 use store::{Login, Store};
@@ -44,6 +44,10 @@ pub(crate) struct Inner {
     pub(crate) oauth: OAuth,
     /// Where uploads go.
     pub(crate) media: media::Store,
+    /// The names of the language models, if the API is told.
+    pub(crate) language_models: Option<Vec<String>>,
+    /// The names of the image models, if the API is told.
+    pub(crate) image_models: Option<Vec<String>>,
     /// Under which address others reach this process.
     pub(crate) public_url: Url,
     /// Largest JSON body.
@@ -119,6 +123,8 @@ impl App {
                 return_urls: config.oauth_return_urls.clone(),
             },
             media: open_media(&config.media).context("MEDIA_STORE")?,
+            language_models: names(config.language_models.as_deref()),
+            image_models: names(config.image_models.as_deref()),
             public_url,
             max_body_bytes: config.max_body_bytes,
             room: Arc::new(Semaphore::new(body::ROOM_KIB as usize)),
@@ -129,6 +135,10 @@ impl App {
         };
         Ok(Self(Arc::new(inner)))
     }
+}
+
+fn names(models: Option<&[PricedModel]>) -> Option<Vec<String>> {
+    models.map(|models| models.iter().map(|model| model.name.clone()).collect())
 }
 
 fn open_media(store: &MediaStore) -> Result<media::Store, media::Error> {

@@ -1,12 +1,14 @@
 //! The scheduler: everything that happens because time passed.
 //!
-//! `plan.rs` turns due schedules into jobs, `refresh.rs` tokens that end soon, `rescue.rs` frees the jobs of dead workers,
-//! `housekeeping.rs` keeps the history's partitions and asks for pruning. Any number of schedulers
+//! `plan.rs` turns due schedules into jobs, `refresh.rs` tokens that end soon, `rescue.rs` frees the
+//! jobs of dead workers, `give_back.rs` releases what ended jobs have left reserved, `housekeeping.rs`
+//! keeps the history's partitions and asks for pruning. Any number of schedulers
 //! may run: each step is a statement that only one of them can win.
 //!
 //! **Invariant:** what is due is decided by the database's clock alone.
 
 mod figures;
+mod give_back;
 mod housekeeping;
 mod migrate;
 mod plan;
@@ -101,6 +103,7 @@ async fn schedule() -> anyhow::Result<()> {
         plan::run(scheduler.clone(), shutdown.clone()),
         refresh::run(scheduler.clone(), shutdown.clone()),
         rescue::run(scheduler.clone(), shutdown.clone()),
+        give_back::run(scheduler.clone(), shutdown.clone()),
         housekeeping::run(scheduler.clone(), shutdown.clone()),
         figures::run(scheduler.clone(), shutdown.clone()),
         flow.watch(shutdown.clone()),
@@ -137,6 +140,8 @@ enum Step {
     Refresh,
     /// Frees the jobs of dead workers.
     Rescue,
+    /// Releases what ended jobs have left reserved.
+    GiveBack,
     /// Makes the history's partitions, and asks for pruning.
     Housekeeping,
     /// Measures the fleet.
@@ -144,12 +149,13 @@ enum Step {
 }
 
 impl Step {
-    const ALL: [Step; 7] = [
+    const ALL: [Step; 8] = [
         Step::Publish,
         Step::Prepare,
         Step::Mend,
         Step::Refresh,
         Step::Rescue,
+        Step::GiveBack,
         Step::Housekeeping,
         Step::Measure,
     ];
@@ -162,6 +168,7 @@ impl Step {
             Step::Mend => "mend",
             Step::Refresh => "refresh",
             Step::Rescue => "rescue",
+            Step::GiveBack => "give_back",
             Step::Housekeeping => "housekeeping",
             Step::Measure => "measure",
         }

@@ -52,6 +52,8 @@ impl Handler for Dispatch {
             Kind::UpdateOrganization => {
                 self.run(job, stop, organizations::update_organization).await
             }
+            Kind::SetPlan => self.run(job, stop, organizations::set_plan).await,
+            Kind::LimitUsage => self.run(job, stop, organizations::limit_usage).await,
             Kind::CreateKey => self.run(job, stop, organizations::create_key).await,
             Kind::RevokeKey => self.run(job, stop, organizations::revoke_key).await,
             Kind::ConnectAccount => self.run(job, stop, accounts::connect_account).await,
@@ -61,6 +63,9 @@ impl Handler for Dispatch {
                 self.run(job, stop, accounts::disconnect_connection).await
             }
             Kind::CreateContent => self.run(job, stop, content::create_content).await,
+            Kind::GenerateContent => {
+                self.run(job, stop, content::generate_content::generate_content).await
+            }
             Kind::AttachMedia => self.run(job, stop, content::attach_media).await,
             Kind::ApproveContent => self.run(job, stop, content::approve_content).await,
             Kind::RejectContent => self.run(job, stop, content::reject_content).await,
@@ -70,6 +75,7 @@ impl Handler for Dispatch {
             Kind::AddComment => self.run(job, stop, content::add_comment).await,
             Kind::EditComment => self.run(job, stop, content::edit_comment).await,
             Kind::ResolveComment => self.run(job, stop, content::resolve_comment).await,
+            Kind::GenerateMedia => self.run(job, stop, content::generate_media).await,
             Kind::CreateSchedule => self.run(job, stop, publishing::create_schedule).await,
             Kind::UpdateSchedule => self.run(job, stop, publishing::update_schedule).await,
             Kind::CancelSchedule => self.run(job, stop, publishing::cancel_schedule).await,

@@ -4,6 +4,7 @@
 
 use std::time::Duration;
 
+use crate::models::Models;
 use bell::Bell;
 use jobs::Queue;
 use platforms::Platform;
@@ -22,6 +23,10 @@ pub(crate) struct Fleet {
     pub(crate) x_oauth: Option<connectors::XOAuth>,
     /// Object storage.
     pub(crate) media: media::Store,
+    /// The language models.
+    pub(crate) language: Models,
+    /// The image models.
+    pub(crate) images: Models,
     /// Largest upload that is read back, in bytes.
     pub(crate) max_upload_bytes: usize,
     /// Seals tokens at rest.

@@ -13,6 +13,7 @@ mod figures;
 mod fleet;
 mod keys;
 mod maintenance;
+mod models;
 mod organizations;
 mod publishing;
 mod run;
@@ -32,6 +33,7 @@ use bell::Bell;
 use dispatch::Dispatch;
 use fleet::{Fleet, Publishing};
 use jobs::Queue;
+use models::Models;
 use store::{Login, Store};
 
 /// How long a network may take to accept a connection.
@@ -143,6 +145,9 @@ fn fleet(config: &WorkerConfig, store: Store, bell: Bell) -> anyhow::Result<Flee
         .context("cannot make the client of X")?,
         x_oauth: x_oauth(config)?,
         media: fleet::media(&config.media)?,
+        language: Models::new(models::LANGUAGE, config.language_models.as_ref())
+            .context("LLM_…")?,
+        images: Models::new(models::IMAGE, config.image_models.as_ref()).context("IMAGE_…")?,
         max_upload_bytes: config.max_upload_bytes,
         token_keys: seal::TokenKeys::parse(&config.token_keys).context("TOKEN_KEYS")?,
         travel_keys: seal::TravelKeys::parse(&config.travel_keys).context("TRAVEL_KEYS")?,

@@ -8,12 +8,15 @@ use super::{Subject, said};
 use crate::app::App;
 use crate::enqueue::{Places, Prepared};
 use crate::problem::Result;
-use jobs::kinds::{AddComment, AttachMedia, CreateContent, EditVersion, RevertVersion};
+use jobs::kinds::{
+    AddComment, AttachMedia, CreateContent, EditVersion, GenerateContent, GenerateMedia,
+    RevertVersion, unknown_model,
+};
 use jobs::review::check_text;
-use jobs::{Code, FileId, Kind, OrganizationId, Problem as JobProblem};
+use jobs::{Code, FileId, Kind, Metric, OrganizationId, Problem as JobProblem};
 use media::Key;
 use platforms::Content;
-use store::{attachments, content_edit_history};
+use store::{attachments, content_edit_history, files};
 
 /// How many uploads are asked for at once.
 const AT_ONCE: usize = 16;
@@ -34,7 +37,37 @@ pub(super) fn check_texts(args: &CreateContent) -> Result<()> {
 
 /// The version is there. What the file is by its bytes, the worker looks at.
 pub(super) async fn check_attachment(mut its: Subject<'_, '_>, args: &AttachMedia) -> Result<()> {
-    its.content_version(args.content_version_id).await.map(drop)
+    its.content_version(args.content_version_id).await?;
+    // A file counts once, when it is first attached.
+    if files::get(its.rows.conn().await?, args.file_id).await?.is_none() {
+        its.allowance(Metric::FilesUploaded).await?;
+    }
+    Ok(())
+}
+
+/// The model is one of the fleet's, as far as the API is told.
+pub(super) fn check_generation(app: &App, args: &GenerateContent) -> Result<()> {
+    check_model(app.language_models.as_deref(), args.model.as_deref())
+}
+
+/// The version is there and says what the image may show, and the model is one of the fleet's.
+pub(super) async fn check_image(mut its: Subject<'_, '_>, args: &GenerateMedia) -> Result<()> {
+    check_model(its.rows.app.image_models.as_deref(), args.model.as_deref())?;
+    let version = its.content_version(args.content_version_id).await?;
+    if args.prompt.is_none() && version.suggested_image_prompt.is_none() {
+        let message = "expected what the image shows: the version suggests nothing";
+        return Err(said(JobProblem::argument("prompt", message)));
+    }
+    its.allowance(Metric::FilesUploaded).await
+}
+
+fn check_model(known: Option<&[String]>, model: Option<&str>) -> Result<()> {
+    match (known, model) {
+        (Some(known), Some(model)) if !known.iter().any(|known| known == model) => {
+            Err(said(unknown_model(model, known.iter().map(String::as_str))))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// A text as the version's network takes it, beside what the version shows.

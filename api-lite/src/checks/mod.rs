@@ -10,16 +10,18 @@
 mod content;
 mod schedules;
 mod subjects;
+mod usage;
 
 use serde::de::DeserializeOwned;
 use serde_json::Value;
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use crate::app::App;
 use crate::enqueue::{Places, Prepared};
 use crate::principal::Principal;
 use crate::problem::{Problem, Result};
-use jobs::{Kind, OrganizationId, Problem as JobProblem};
+use jobs::{Kind, Metric, OrganizationId, Problem as JobProblem};
+use store::usage::Usage;
 use store::{Acting, Conn};
 
 /// Checks that need no row. Before the transaction, because the media store may be far away.
@@ -42,13 +44,15 @@ pub(crate) struct Rows<'a> {
     tx: Option<Acting>,
     /// Organizations that are there.
     organizations: HashSet<OrganizationId>,
+    /// What organizations have used, once it was looked at.
+    usage: HashMap<OrganizationId, Vec<Usage>>,
 }
 
 impl<'a> Rows<'a> {
     pub(crate) fn new(app: &'a App, principal: &'a Principal) -> Self {
         // A key has a foreign key to its organization, and no organization is ever deleted.
         let organizations = HashSet::from_iter(principal.own_organization());
-        Self { app, principal, tx: None, organizations }
+        Self { app, principal, tx: None, organizations, usage: HashMap::new() }
     }
 
     async fn conn(&mut self) -> Result<&mut Conn> {
@@ -68,8 +72,8 @@ impl<'a> Rows<'a> {
 /// Checks a job against the rows that it names. `args` are the normalized arguments, unsealed.
 ///
 /// # Errors
-/// 404 when a row is not there or another organization's, 409 when its state forbids the job, 422
-/// when the content breaks a rule; each with its field.
+/// 402 when the plan allows no more, 404 when a row is not there or another organization's, 409 when its
+/// state forbids the job, 422 when the content breaks a rule; each with its field.
 pub(crate) async fn check(
     rows: &mut Rows<'_>,
     organization: Option<OrganizationId>,
@@ -85,6 +89,20 @@ pub(crate) async fn check(
         | Kind::ImportConnection => its.organization().await.map(drop),
         Kind::CreateContent => {
             content::check_texts(&decode(args)?)?;
+            its.organization().await.map(drop)
+        }
+        Kind::SetPlan => {
+            let args: jobs::kinds::SetPlan = decode(args)?;
+            usage::check_plan(its.at("organizationId", args.organization_id).await?, &args.plan)
+                .await
+        }
+        Kind::LimitUsage => {
+            let args: jobs::kinds::LimitUsage = decode(args)?;
+            its.at("organizationId", args.organization_id).await.map(drop)
+        }
+        Kind::GenerateContent => {
+            content::check_generation(its.rows.app, &decode(args)?)?;
+            its.allowance(Metric::Generations).await?;
             its.organization().await.map(drop)
         }
         Kind::RevokeKey => its.api_key(decode::<jobs::kinds::RevokeKey>(args)?.key_id).await,
@@ -116,6 +134,7 @@ pub(crate) async fn check(
             let id = decode::<jobs::kinds::ResolveComment>(args)?.comment_id;
             its.comment(id, "commentId").await.map(drop)
         }
+        Kind::GenerateMedia => content::check_image(its, &decode(args)?).await,
         Kind::CreateSchedule => schedules::check_new(its, &decode(args)?).await,
         Kind::UpdateSchedule => schedules::check_change(its, &decode(args)?).await,
         Kind::CancelSchedule => {

@@ -7,12 +7,13 @@ use chrono::NaiveDateTime;
 use super::{Subject, said};
 use crate::problem::Result;
 use jobs::kinds::{CreateSchedule, UpdateSchedule};
-use jobs::{ConnectionId, ContentVersionId, Problem as JobProblem, wall_time};
+use jobs::{ConnectionId, ContentVersionId, Metric, Problem as JobProblem, wall_time};
 use store::schedules::check_publishable;
 
 /// A new schedule.
 pub(super) async fn check_new(mut its: Subject<'_, '_>, args: &CreateSchedule) -> Result<()> {
     its.not_past(args.at, &args.timezone).await?;
+    its.allowance(Metric::ScheduledPosts).await?;
     its.publishable(args.content_version_id, args.platform_connection_id).await
 }
 

@@ -33,6 +33,14 @@ impl Subject<'_, '_> {
             .ok_or_else(|| said(JobProblem::not_found(what, id).at(field)))
     }
 
+    /// The same for a job whose arguments name the organization.
+    pub(super) async fn at(self, field: &str, id: OrganizationId) -> Result<Self> {
+        let row = organizations::get(self.rows.conn().await?, id).await?;
+        let owner = |row: &organizations::Organization| Some(row.id);
+        self.own(row, owner, "organization", id, field)?;
+        Ok(Subject { rows: self.rows, organization: Some(id) })
+    }
+
     /// The organization that the job is for.
     pub(super) async fn organization(self) -> Result<OrganizationId> {
         let id = self.organization.ok_or_else(Problem::broken)?;

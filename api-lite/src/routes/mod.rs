@@ -12,6 +12,7 @@ pub(crate) mod content_reviews;
 pub(crate) mod content_versions;
 pub(crate) mod events;
 pub(crate) mod files;
+pub(crate) mod generations;
 pub(crate) mod jobs;
 pub(crate) mod keys;
 pub(crate) mod oauth;
@@ -20,6 +21,7 @@ pub(crate) mod organizations;
 pub(crate) mod posts;
 pub(crate) mod schedules;
 pub(crate) mod uploads;
+pub(crate) mod usage;
 
 use axum::extract::Request;
 use axum::middleware::from_fn_with_state;
@@ -44,6 +46,7 @@ fn resources() -> OpenApiRouter<App> {
     OpenApiRouter::new()
         .merge(jobs::routes())
         .merge(organizations::routes())
+        .merge(usage::routes())
         .merge(keys::routes())
         .merge(connections::routes())
         .merge(oauth::routes())
@@ -55,6 +58,7 @@ fn resources() -> OpenApiRouter<App> {
         .merge(content_history::routes())
         .merge(content_comments::routes())
         .merge(attachments::routes())
+        .merge(generations::routes())
         .merge(schedules::routes())
         .merge(posts::routes())
         .merge(events::routes())

@@ -15,10 +15,10 @@ use secrecy::SecretString;
 use url::Url;
 
 use crate::env::{self, Invalid, Process, Reader};
-use parts::{lease, log, media, redis};
+use parts::{image_models, language_models, lease, log, media, redis};
 
-pub use crate::env::{LogFormat, QueueSlots, TokenHash};
-pub use parts::{Lease, LogSettings, MediaStore, Redis, S3};
+pub use crate::env::{Dialect, LogFormat, PricedModel, QueueSlots, TokenHash};
+pub use parts::{Lease, LogSettings, MediaStore, Provider, Redis, S3};
 
 /// The exit code of a process whose configuration is wrong (`EX_CONFIG` of `sysexits.h`), which
 /// a supervisor can tell from a crash.
@@ -53,6 +53,10 @@ pub struct ApiConfig {
     pub travel_keys: SecretString,
     /// Where media is kept.
     pub media: MediaStore,
+    /// The language models, if the API is told.
+    pub language_models: Option<Vec<PricedModel>>,
+    /// The image models, if the API is told.
+    pub image_models: Option<Vec<PricedModel>>,
     /// Largest JSON body.
     pub max_body_bytes: usize,
     /// Largest upload.
@@ -129,6 +133,10 @@ pub struct WorkerConfig {
     pub media: MediaStore,
     /// Largest upload that is read back.
     pub max_upload_bytes: usize,
+    /// The language models, if there are any.
+    pub language_models: Option<Provider>,
+    /// The image models, if there are any.
+    pub image_models: Option<Provider>,
     /// Where the API of X is.
     pub x_api_url: Url,
     /// The id of our app at X.
@@ -198,7 +206,8 @@ impl ApiConfig {
     /// [`Invalid`] lists everything that is missing or wrong.
     pub fn from(look: &dyn Fn(&str) -> Option<String>) -> Result<Self, Invalid> {
         use env::parse::{
-            address, bytes, count, http_url, http_urls, keys, millis, postgres_url, sha256, text,
+            address, bytes, count, http_url, http_urls, keys, millis, models, postgres_url, sha256,
+            text,
         };
         let mut env = Reader::new(Process::Api, look);
         let listen = env.optional(&env::API_LISTEN, address);
@@ -217,6 +226,8 @@ impl ApiConfig {
             operator_token_sha256: env.optional(&env::OPERATOR_TOKEN_SHA256, sha256),
             travel_keys: env.value(&env::TRAVEL_KEYS, keys),
             media: media(&mut env),
+            language_models: env.optional(&env::LLM_MODELS, models),
+            image_models: env.optional(&env::IMAGE_MODELS, models),
             max_body_bytes: env.value(&env::MAX_BODY_BYTES, bytes),
             max_upload_bytes: env.value(&env::MAX_UPLOAD_BYTES, bytes),
             request_timeout: env.value(&env::REQUEST_TIMEOUT_MS, millis),
@@ -294,6 +305,8 @@ impl WorkerConfig {
             token_keys,
             media: media(&mut env),
             max_upload_bytes: env.value(&env::MAX_UPLOAD_BYTES, bytes),
+            language_models: language_models(&mut env),
+            image_models: image_models(&mut env),
             x_api_url: env.value(&env::X_API_URL, http_url),
             x_client_id: env.optional(&env::X_CLIENT_ID, text),
             x_client_secret: env.optional(&env::X_CLIENT_SECRET, secret),

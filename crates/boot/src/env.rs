@@ -11,7 +11,7 @@ mod reader;
 mod reference;
 mod shape;
 
-pub use parse::{LogFormat, QueueSlots, TokenHash};
+pub use parse::{Dialect, LogFormat, PricedModel, QueueSlots, TokenHash};
 pub use problem::{Invalid, Problem};
 pub(crate) use reader::Reader;
 pub use reference::reference_markdown;
@@ -174,6 +174,33 @@ variables! {
         "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY", secret;
     /// Whether the bucket stands in the path, as MinIO wants it, and not in the host name.
     S3_PATH_STYLE(Api, Worker) Shape::Flag, Value("false"), "true";
+
+    /// How the language models are spoken to: OpenAI's chat completions, the same as older compatible
+    /// servers know them, or Anthropic's messages.
+    LLM_DIALECT(Worker) Shape::OneOf(&["openai", "openai-older", "anthropic"]), Value("openai"),
+        "anthropic";
+    /// Where the language models are, with the version of their interface.
+    LLM_BASE_URL(Worker) Shape::HttpUrl, Off("`content.generate` is refused"),
+        "https://api.openai.com/v1";
+    /// The key of the language models; a server of one's own may need none.
+    LLM_API_KEY(Worker) Shape::Text, Off("no key is sent"), "sk-example", secret;
+    /// The language models that may be asked, and what they cost. Told the API too, it refuses others at
+    /// once; else only the worker does.
+    LLM_MODELS(Api, Worker) Shape::Models, Off("required with `LLM_BASE_URL`"),
+        "gpt-5-mini=250000/2000000,gpt-5=1250000/10000000";
+    /// How long may pass until a language model's answer begins, and between two pieces of it.
+    LLM_SILENCE_MS(Worker) Shape::Millis { min: 1, max: 600_000 }, Value("60000"), "60000";
+    /// Where the image models are: an interface like OpenAI's.
+    IMAGE_BASE_URL(Worker) Shape::HttpUrl, Off("`media.generate` is refused"),
+        "https://api.openai.com/v1";
+    /// The key of the image models.
+    IMAGE_API_KEY(Worker) Shape::Text, Off("no key is sent"), "sk-example", secret;
+    /// The image models that may be asked, and what they cost where that is counted in tokens. Told the
+    /// API too, it refuses others at once; else only the worker does.
+    IMAGE_MODELS(Api, Worker) Shape::Models, Off("required with `IMAGE_BASE_URL`"),
+        "gpt-image-1=5000000/40000000";
+    /// How long an image may take.
+    IMAGE_SILENCE_MS(Worker) Shape::Millis { min: 1, max: 600_000 }, Value("180000"), "180000";
 
     /// The queues that this worker serves and the slots of each; a queue left out is not served.
     WORKER_QUEUES(Worker) Shape::Queues,

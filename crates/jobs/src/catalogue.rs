@@ -206,6 +206,8 @@ macro_rules! catalogue {
 catalogue! {
     CreateOrganization = "organization.create";
     UpdateOrganization = "organization.update";
+    SetPlan = "plan.set";
+    LimitUsage = "usage.limit";
     CreateKey = "key.create";
     RevokeKey = "key.revoke";
     ConnectAccount = "connection.connect";
@@ -213,6 +215,7 @@ catalogue! {
     RefreshConnection = "connection.refresh";
     DisconnectConnection = "connection.disconnect";
     CreateContent = "content.create";
+    GenerateContent = "content.generate";
     AttachMedia = "media.attach";
     ApproveContent = "content.approve";
     RejectContent = "content.reject";
@@ -222,6 +225,7 @@ catalogue! {
     AddComment = "comment.add";
     EditComment = "comment.edit";
     ResolveComment = "comment.resolve";
+    GenerateMedia = "media.generate";
     CreateSchedule = "schedule.create";
     UpdateSchedule = "schedule.update";
     CancelSchedule = "schedule.cancel";

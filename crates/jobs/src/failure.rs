@@ -25,8 +25,16 @@ pub enum Code {
     NotApproved,
     /// The network refused for good.
     PlatformRefused,
+    /// A model declined, or what it wrote cannot be kept.
+    GenerationFailed,
+    /// The plan allows no more in this period.
+    UsageExhausted,
     /// The network wants us to wait.
     RateLimited,
+    /// What we may spend at a provider is used up: an operator must act.
+    SpendLimit,
+    /// What this needs is not set up, or not rightly: an operator must act.
+    NotConfigured,
     /// Something we need does not answer right now.
     Unavailable,
     /// The attempt took longer than its kind allows.
@@ -41,7 +49,7 @@ pub enum Code {
 
 impl Code {
     /// Every code.
-    pub const ALL: [Code; 14] = [
+    pub const ALL: [Code; 18] = [
         Code::InvalidArgument,
         Code::NotFound,
         Code::Conflict,
@@ -50,7 +58,11 @@ impl Code {
         Code::ContentRejected,
         Code::NotApproved,
         Code::PlatformRefused,
+        Code::GenerationFailed,
+        Code::UsageExhausted,
         Code::RateLimited,
+        Code::SpendLimit,
+        Code::NotConfigured,
         Code::Unavailable,
         Code::Timeout,
         Code::Crashed,
@@ -69,7 +81,11 @@ impl Code {
             Code::ContentRejected => "content_rejected",
             Code::NotApproved => "not_approved",
             Code::PlatformRefused => "platform_refused",
+            Code::GenerationFailed => "generation_failed",
+            Code::UsageExhausted => "usage_exhausted",
             Code::RateLimited => "rate_limited",
+            Code::SpendLimit => "spend_limit",
+            Code::NotConfigured => "not_configured",
             Code::Unavailable => "unavailable",
             Code::Timeout => "timeout",
             Code::Crashed => "crashed",
@@ -81,12 +97,18 @@ impl Code {
     /// The HTTP status with which a caller who waited is told.
     pub const fn http_status(self) -> u16 {
         match self {
-            Code::InvalidArgument | Code::ContentRejected | Code::PlatformRefused => 422,
+            Code::InvalidArgument
+            | Code::ContentRejected
+            | Code::PlatformRefused
+            | Code::GenerationFailed => 422,
+            // To ask again in a moment, as 429 says, does not help: another plan does, or time.
+            Code::UsageExhausted => 402,
             Code::NotFound => 404,
             Code::Conflict | Code::AccountDisconnected | Code::NotApproved | Code::Cancelled => 409,
             Code::Forbidden => 403,
             Code::RateLimited => 429,
-            Code::Unavailable => 503,
+            Code::Unavailable | Code::SpendLimit => 503,
+            Code::NotConfigured => 501,
             Code::Timeout => 504,
             Code::Crashed | Code::Internal => 500,
         }
@@ -103,7 +125,11 @@ impl Code {
             Code::ContentRejected => "Content breaks a rule of the network",
             Code::NotApproved => "Content not approved",
             Code::PlatformRefused => "Refused by the network",
+            Code::GenerationFailed => "The model's answer cannot be used",
+            Code::UsageExhausted => "Used up for this period",
             Code::RateLimited => "Too many requests",
+            Code::SpendLimit => "Spend limit reached",
+            Code::NotConfigured => "Not set up",
             Code::Unavailable => "Temporarily unavailable",
             Code::Timeout => "Timed out",
             Code::Crashed => "Crashed repeatedly",

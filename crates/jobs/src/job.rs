@@ -124,6 +124,11 @@ pub fn organization_key(organization: OrganizationId, queue: Queue) -> String {
     format!("organization:{organization}:{queue}")
 }
 
+/// The key that stands for one model: closed while its provider wants no more calls.
+pub fn model_key(name: &str) -> String {
+    format!("model:{name}")
+}
+
 /// The keys that must all be open for a publishing job of an organization's account to be claimed.
 pub fn publish_limit_keys(
     platform: Platform,

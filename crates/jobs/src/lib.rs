@@ -12,6 +12,8 @@ mod ids;
 mod job;
 pub mod kinds;
 mod limit;
+mod metric;
+mod prose;
 pub mod protocol;
 mod queue;
 mod retry;
@@ -24,7 +26,10 @@ pub use ids::{
     ApiKeyId, AttachmentId, CommentId, ConnectionId, ContentRequestId, ContentVersionId, EditId,
     FileId, IntentId, JobId, OrganizationId, PostId, ReviewId, ScheduleId, WorkerId,
 };
-pub use job::{NewJob, Origin, account_key, connection_key, organization_key, publish_limit_keys};
+pub use job::{
+    NewJob, Origin, account_key, connection_key, model_key, organization_key, publish_limit_keys,
+};
 pub use limit::{Limit, Rate, Usage, limit_patterns};
+pub use metric::Metric;
 pub use queue::{Queue, UnknownQueue};
 pub use retry::Retry;

@@ -48,7 +48,9 @@ const MESSAGE_MAX: usize = 500;
 
 impl Error {
     pub(crate) fn refused(class: ErrorClass, message: &str) -> Self {
-        let message = message.chars().take(MESSAGE_MAX).collect();
+        // Others' words go into rows and logs.
+        let plain = |c: char| if c.is_control() { ' ' } else { c };
+        let message = message.chars().take(MESSAGE_MAX).map(plain).collect();
         Error::Refused { class, message, wait: None, usage: Usage::default() }
     }
 

@@ -64,6 +64,8 @@ pub struct Unwritten {
     pub error: Error,
     /// What all asks cost together, as far as that is known.
     pub usage: Usage,
+    /// How often the model was asked.
+    pub asks: u32,
 }
 
 /// What is wrong with an answer.
@@ -166,8 +168,12 @@ impl Brief<'_> {
                     );
                 }
             }
-            if version.image_prompt.chars().count() > IMAGE_PROMPT_MAX {
-                fault("imagePrompt", format!("expected at most {IMAGE_PROMPT_MAX} characters"));
+            let has_control = version.image_prompt.chars().any(|c| c.is_control() && c != '\n');
+            if has_control || version.image_prompt.chars().count() > IMAGE_PROMPT_MAX {
+                let right = format!(
+                    "expected at most {IMAGE_PROMPT_MAX} characters, and no control characters"
+                );
+                fault("imagePrompt", right);
             }
             versions.push(version);
         }
@@ -210,7 +216,7 @@ impl Told {
 }
 
 /// Lets a model write the versions of a brief, and once more with what was wrong when it may not be
-/// kept. `heard` is told how many characters of the answer under way have come.
+/// kept. `heard` is told which ask is under way, from 1, and how many characters of its answer have come.
 ///
 /// # Errors
 /// [`Unwritten`]: the provider's error, or after the second ask what is still wrong, as
@@ -218,7 +224,7 @@ impl Told {
 pub async fn write(
     model: &Model,
     brief: &Brief<'_>,
-    mut heard: impl FnMut(usize) + Send,
+    mut heard: impl FnMut(u32, usize) + Send,
 ) -> Result<Written, Unwritten> {
     let schema = brief.schema();
     let mut turns = vec![brief.turn()];
@@ -229,7 +235,7 @@ pub async fn write(
     loop {
         asks += 1;
         let ask = Ask { system: SYSTEM, turns: &turns, schema: &schema, max_tokens };
-        let (text, faults) = match model.ask(&ask, &mut heard).await {
+        let (text, faults) = match model.ask(&ask, |characters| heard(asks, characters)).await {
             Ok(answer) => {
                 usage += answer.usage;
                 match brief.judge(&answer.value) {
@@ -249,13 +255,13 @@ pub async fn write(
                         max_tokens = max_tokens.saturating_mul(2);
                         continue;
                     }
-                    error => return Err(Unwritten { error, usage }),
+                    error => return Err(Unwritten { error, usage, asks }),
                 }
             }
         };
         if asks == ASKS {
             let error = Error::refused(ErrorClass::Permanent, &in_words(&faults));
-            return Err(Unwritten { error: error.costing(usage), usage });
+            return Err(Unwritten { error: error.costing(usage), usage, asks });
         }
         turns.push(Turn { who: Who::Model, text });
         turns.push(Turn { who: Who::User, text: second_ask(&faults) });
@@ -320,7 +326,10 @@ mod tests {
         );
         // 141 characters that count two each.
         let long = "茶".repeat(141);
+        let mut unprintable = answer("Tea.", &[]);
+        unprintable["TWITTER"]["imagePrompt"] = json!("a\0cup");
         for (wrong, field) in [
+            (unprintable, "TWITTER.imagePrompt"),
             (answer(&long, &[]), "TWITTER.text"),
             (answer("", &[]), "TWITTER.text"),
             (answer("Tea.", &["two words"]), "TWITTER.hashtags"),

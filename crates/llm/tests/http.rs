@@ -195,7 +195,7 @@ async fn what_cannot_be_kept_is_asked_for_once_more_with_what_was_wrong() {
         chat(&json!({ "TWITTER": version }).to_string())
     })
     .await;
-    let written = versions::write(&server.model(Dialect::OpenAi), &BRIEF, |_| ()).await.unwrap();
+    let written = versions::write(&server.model(Dialect::OpenAi), &BRIEF, |_, _| ()).await.unwrap();
     assert_eq!((written.versions[0].text.as_str(), written.asks), ("Tea.", 2));
     assert_eq!(written.usage, Usage { input_tokens: 20, output_tokens: 10 }, "both asks are paid");
     let (_, body) = server.asked();
@@ -207,14 +207,14 @@ async fn what_cannot_be_kept_is_asked_for_once_more_with_what_was_wrong() {
 async fn what_is_still_wrong_after_the_second_ask_is_refused_with_the_reason() {
     let server = serve("/v1/chat/completions", |_| chat("Here you are: tea!")).await;
     let unwritten =
-        versions::write(&server.model(Dialect::OpenAi), &BRIEF, |_| ()).await.unwrap_err();
+        versions::write(&server.model(Dialect::OpenAi), &BRIEF, |_, _| ()).await.unwrap_err();
     assert_eq!(unwritten.usage, Usage { input_tokens: 20, output_tokens: 10 });
-    assert_eq!(unwritten.error.class(), ErrorClass::Permanent);
+    assert_eq!((unwritten.error.class(), unwritten.asks), (ErrorClass::Permanent, 2));
     assert!(unwritten.to_string().contains("not JSON"), "{unwritten}");
     assert_eq!(server.asked.lock().unwrap().len(), 2);
     let server = serve("/v1/chat/completions", |_| chat("{\"TWITTER\":{}}")).await;
     let unwritten =
-        versions::write(&server.model(Dialect::OpenAi), &BRIEF, |_| ()).await.unwrap_err();
+        versions::write(&server.model(Dialect::OpenAi), &BRIEF, |_, _| ()).await.unwrap_err();
     assert!(unwritten.to_string().contains("TWITTER: missing field `text`"), "{unwritten}");
 }
 

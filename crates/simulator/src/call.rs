@@ -107,10 +107,17 @@ impl Call {
         }
     }
 
-    /// The text of the post that the body wants, if it is that kind of body.
+    /// The text of the post that the body wants, or what a model is asked first, if it is that kind of
+    /// body.
     pub(crate) fn text(&self) -> Option<&str> {
         match &self.payload {
-            Payload::Json(body) => body.get("text").and_then(Value::as_str),
+            Payload::Json(body) => {
+                let messages = body.get("messages").and_then(Value::as_array);
+                let first = messages.into_iter().flatten().find(|said| said["role"] == "user");
+                let asked = first.and_then(|said| said.get("content"));
+                let text = body.get("text").or(body.get("prompt")).or(asked);
+                text.and_then(Value::as_str)
+            }
             _ => None,
         }
     }
@@ -288,10 +295,15 @@ impl Answer {
         self
     }
 
-    /// As HTTP. A header that HTTP does not allow is left out and logged.
-    pub(crate) fn into_response(self, line: &Line) -> Response {
+    /// As HTTP; `over` is told when its last piece is handed over. A header that HTTP does not allow is
+    /// left out and logged.
+    pub(crate) fn into_response(
+        self,
+        line: &Line,
+        over: impl FnOnce() + Send + 'static,
+    ) -> Response {
         let body = match self.stream {
-            Some(stream) => Body::new(Pieces::new(stream, line.clone())),
+            Some(stream) => Body::new(Pieces::new(stream, line.clone(), Box::new(over))),
             None => Body::from(self.body),
         };
         let mut response = Response::new(body);

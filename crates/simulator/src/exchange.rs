@@ -44,22 +44,24 @@ pub(crate) async fn exchange(
         Ok(body) => body,
         Err(error) => {
             tracing::info!(%error, "a request could not be read");
-            return x::body_too_large().into_response(&line);
+            return x::body_too_large().into_response(&line, || ());
         }
     };
     let call = Call::read(parts, body).await;
     let (answer, answered) = oneshot::channel();
-    tokio::spawn(conduct(simulator, call, answer));
+    tokio::spawn(conduct(simulator.clone(), call, answer));
     match answered.await {
-        Ok(Ending::Answer(answer)) => answer.into_response(&line),
-        Ok(Ending::Sever) | Err(_) => {
+        Ok((seq, Ending::Answer(answer))) => {
+            answer.into_response(&line, move || simulator.journal.streamed(seq))
+        }
+        Ok((_, Ending::Sever)) | Err(_) => {
             line.sever();
             std::future::pending().await
         }
     }
 }
 
-async fn conduct(simulator: Arc<Simulator>, call: Call, caller: oneshot::Sender<Ending>) {
+async fn conduct(simulator: Arc<Simulator>, call: Call, caller: oneshot::Sender<(u64, Ending)>) {
     let user = simulator.caller(&call);
     let seq = simulator.journal.open(Entry {
         seq: 0,
@@ -91,7 +93,7 @@ async fn conduct(simulator: Arc<Simulator>, call: Call, caller: oneshot::Sender<
     let (status, ending) = meet(&simulator, &call, seq, taken.map(|taken| taken.action)).await;
     let is_answer = matches!(ending, Ending::Answer(_));
     simulator.journal.close(seq, status, is_answer && !caller.is_closed());
-    if caller.send(ending).is_err() {
+    if caller.send((seq, ending)).is_err() {
         simulator.journal.close(seq, status, false);
     }
 }

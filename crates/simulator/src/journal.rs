@@ -74,7 +74,7 @@ pub struct Entry {
     pub status: Option<u16>,
     /// Whether an answer was handed to the connection; `None` while it is open.
     pub answered: Option<bool>,
-    /// When it was answered or dropped.
+    /// When it was answered or dropped; of a stream, when its last piece was handed over.
     pub ended_at: Option<DateTime<Utc>>,
 }
 
@@ -219,6 +219,11 @@ impl Journal {
             entry.answered = Some(answered);
             entry.ended_at = Some(now());
         });
+    }
+
+    /// Notes that a stream is over.
+    pub(crate) fn streamed(&self, seq: u64) {
+        self.amend(seq, |entry| entry.ended_at = Some(now()));
     }
 
     fn amend(&self, seq: u64, change: impl FnOnce(&mut Entry)) {

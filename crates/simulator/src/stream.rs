@@ -22,12 +22,18 @@ pub(crate) struct Pieces {
     pause: Duration,
     waiting: Option<Pin<Box<Sleep>>>,
     line: Line,
+    /// To be told when the last piece is handed over.
+    over: Option<Over>,
 }
 
+/// Whoever wants to know of a stream's end.
+pub(crate) type Over = Box<dyn FnOnce() + Send>;
+
 impl Pieces {
-    pub(crate) fn new(stream: Stream, line: Line) -> Self {
+    pub(crate) fn new(stream: Stream, line: Line, over: Over) -> Self {
         let Stream { pieces, pause, cut_after } = stream;
-        Self { left: pieces.into_iter(), until_cut: cut_after, pause, waiting: None, line }
+        let (left, over) = (pieces.into_iter(), Some(over));
+        Self { left, until_cut: cut_after, pause, waiting: None, line, over }
     }
 }
 
@@ -51,6 +57,11 @@ impl Body for Pieces {
         // Also before the cut, so that what was written leaves before the reset.
         let pause = if self.until_cut == Some(0) { CUT_PAUSE.max(self.pause) } else { self.pause };
         let piece = self.left.next();
+        if self.left.len() == 0
+            && let Some(over) = self.over.take()
+        {
+            over();
+        }
         if piece.is_some() && !pause.is_zero() {
             self.waiting = Some(Box::pin(sleep(pause)));
         }

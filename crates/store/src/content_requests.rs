@@ -1,17 +1,18 @@
 //! Content requests: what is to be said, for which networks.
 //!
-//! Written by `content.create`, reviewed by `content.approve` and `content.reject`; its texts are in
-//! [`crate::content_versions`].
+//! Written by `content.create` and `content.generate`, reviewed by `content.approve` and
+//! `content.reject`; its texts are in [`crate::content_versions`].
 //!
 //! **Invariant:** a request names at least one network; whoever changes what it shows or where it
 //! stands has locked its row ([`lock`]), and whoever sends it out has shared it ([`share`]).
 
 use chrono::{DateTime, Utc};
 use serde::Serialize;
+use uuid::Uuid;
 
 use crate::{Conn, Page, Result};
 use jobs::review::RequestStatus;
-use jobs::{ContentRequestId, ContentVersionId, OrganizationId};
+use jobs::{ContentRequestId, ContentVersionId, JobId, OrganizationId};
 
 /// A content request as people see it.
 #[derive(Clone, Debug, Serialize, utoipa::ToSchema)]
@@ -41,6 +42,10 @@ pub struct ContentRequest {
     pub rejected_at: Option<DateTime<Utc>>,
     /// Why it was rejected last, until it is approved.
     pub rejection_reason: Option<String>,
+    /// Why nothing was generated.
+    pub failure_reason: Option<String>,
+    /// The job that generates it.
+    pub job_id: Option<Uuid>,
     /// When it was asked for.
     pub created_at: DateTime<Utc>,
     /// When it was last changed.
@@ -94,6 +99,102 @@ pub async fn insert(conn: &mut Conn, new: NewContentRequest<'_>) -> Result<()> {
     Ok(())
 }
 
+/// Creates a request whose versions a job generates; does nothing when its id is there already.
+///
+/// # Errors
+/// [`crate::Error::Unavailable`].
+pub async fn insert_generating(
+    conn: &mut Conn,
+    new: NewContentRequest<'_>,
+    job: JobId,
+) -> Result<()> {
+    insert(conn, NewContentRequest { status: "generating", ..new }).await?;
+    sqlx::query!("update content_requests set job_id = $2 where id = $1", new.id.0, job.0)
+        .execute(conn)
+        .await?;
+    Ok(())
+}
+
+/// Its versions are there, and wait for review; `false` when it was not being generated.
+///
+/// # Errors
+/// [`crate::Error::Unavailable`].
+pub async fn generated(conn: &mut Conn, id: ContentRequestId) -> Result<bool> {
+    let done = sqlx::query!(
+        "update content_requests set status = 'in_review', updated_at = now()
+         where id = $1 and status = 'generating'",
+        id.0
+    )
+    .execute(conn)
+    .await?;
+    Ok(done.rows_affected() == 1)
+}
+
+/// Nothing was generated, for this reason; the request of the job, where it was being generated.
+///
+/// # Errors
+/// [`crate::Error::Unavailable`].
+pub async fn not_generated(conn: &mut Conn, id: ContentRequestId, reason: &str) -> Result<bool> {
+    let done = sqlx::query!(
+        "update content_requests set status = 'failed', failure_reason = $2, updated_at = now()
+         where id = $1 and status = 'generating'",
+        id.0,
+        reason
+    )
+    .execute(conn)
+    .await?;
+    Ok(done.rows_affected() == 1)
+}
+
+/// A request whose job ended without a word: quarantined, timed out for good, cancelled.
+#[derive(Clone, Debug)]
+pub struct Adrift {
+    /// The request.
+    pub id: ContentRequestId,
+    /// Whose it is.
+    pub organization: OrganizationId,
+    /// The job.
+    pub job: JobId,
+    /// Why nothing was generated.
+    pub reason: String,
+}
+
+/// Fails at most `limit` requests whose job is no longer live.
+///
+/// # Errors
+/// [`crate::Error::Unavailable`].
+pub async fn fail_adrift(conn: &mut Conn, limit: i64) -> Result<Vec<Adrift>> {
+    let rows = sqlx::query!(
+        r#"with adrift as materialized (
+             select r.id, r.job_id from content_requests r
+             where r.status = 'generating' and r.job_id is not null
+               and not exists (select from jobs j where j.id = r.job_id)
+             order by r.created_at limit $1 for update skip locked
+         )
+         update content_requests r set status = 'failed', failure_reason = ended.reason, updated_at = now()
+         from adrift a cross join lateral (
+             select 'Nothing was generated: ' || coalesce((
+                 select h.errors -> -1 ->> 'message' from job_history h
+                 where h.id = a.job_id order by h.finished_at desc limit 1
+             ), 'its job ended without saying why') as reason
+         ) ended
+         where r.id = a.id
+         returning r.id, r.organization_id, a.job_id as "job_id!", ended.reason as "reason!""#,
+        limit
+    )
+    .fetch_all(conn)
+    .await?;
+    Ok(rows
+        .into_iter()
+        .map(|row| Adrift {
+            id: ContentRequestId(row.id),
+            organization: OrganizationId(row.organization_id),
+            job: JobId(row.job_id),
+            reason: row.reason,
+        })
+        .collect())
+}
+
 /// One request.
 ///
 /// # Errors
@@ -102,7 +203,8 @@ pub async fn get(conn: &mut Conn, id: ContentRequestId) -> Result<Option<Content
     Ok(sqlx::query_as!(
         ContentRequest,
         "select id, organization_id, title, brief, platforms, status, created_by, approved_by,
-                approved_at, rejected_by, rejected_at, rejection_reason, created_at, updated_at
+                approved_at, rejected_by, rejected_at, rejection_reason, failure_reason,
+                job_id, created_at, updated_at
          from content_requests where id = $1",
         id.0
     )
@@ -118,7 +220,8 @@ pub async fn list(conn: &mut Conn, filter: &Filter, page: Page) -> Result<Vec<Co
     Ok(sqlx::query_as!(
         ContentRequest,
         "select id, organization_id, title, brief, platforms, status, created_by, approved_by,
-                approved_at, rejected_by, rejected_at, rejection_reason, created_at, updated_at
+                approved_at, rejected_by, rejected_at, rejection_reason, failure_reason,
+                job_id, created_at, updated_at
          from content_requests
          where id < $1 and ($3::text is null or status = $3)
          order by id desc limit $2",
@@ -240,4 +343,108 @@ pub async fn back_in_review(conn: &mut Conn, id: ContentRequestId) -> Result<()>
     .execute(conn)
     .await?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "tests")]
+
+    use super::*;
+    use crate::Login;
+    use crate::ledger;
+    use crate::organizations::{self, NewOrganization};
+    use crate::testing::Scratch;
+    use crate::usage::{self, Ended, Metric};
+    use jobs::{Kind, NewJob, Origin};
+    use serde_json::json;
+
+    const NEW: NewContentRequest<'_> = NewContentRequest {
+        id: ContentRequestId(Uuid::nil()),
+        organization: OrganizationId(Uuid::nil()),
+        title: "t",
+        brief: "b",
+        platforms: &[],
+        status: "generating",
+        created_by: "ann",
+    };
+
+    /// A job that generates a request, with its reservation; and one that has ended.
+    async fn stage(scratch: &Scratch) -> (OrganizationId, [ContentRequestId; 2]) {
+        let organization = OrganizationId::new();
+        let mut tx = scratch.store.begin().await.unwrap();
+        let acme = NewOrganization {
+            id: organization,
+            name: "Acme",
+            slug: "acme",
+            plan: "starter",
+            timezone: "UTC",
+        };
+        organizations::insert(&mut tx, acme).await.unwrap();
+        let mut requests = [ContentRequestId::new(), ContentRequestId::new()];
+        requests.sort_unstable();
+        for (nth, id) in requests.into_iter().enumerate() {
+            let args = json!({});
+            let job =
+                NewJob::from_value(Origin::Api, Some(organization), Kind::GenerateContent, args);
+            let platforms = ["TWITTER".to_owned()];
+            let new = NewContentRequest { id, organization, platforms: &platforms, ..NEW };
+            insert_generating(&mut tx, new, job.id).await.unwrap();
+            let reserved =
+                usage::reserve(&mut tx, organization, Metric::Generations, job.id.0, Some(job.id));
+            reserved.await.unwrap();
+            if nth == 0 {
+                ledger::enqueue(&mut tx, &[job]).await.unwrap();
+            }
+        }
+        tx.commit().await.unwrap();
+        (organization, requests)
+    }
+
+    #[tokio::test]
+    async fn what_a_job_left_behind_fails_and_is_given_back_by_the_schedulers_own_login() {
+        let scratch = Scratch::new().await;
+        let (organization, [live, ended]) = stage(&scratch).await;
+        let scheduler = scratch.log_in(Login::Scheduler).await;
+        let mut tx = scheduler.begin().await.unwrap();
+        let adrift = fail_adrift(&mut tx, 10).await.unwrap();
+        assert_eq!(adrift.iter().map(|adrift| adrift.id).collect::<Vec<_>>(), [ended]);
+        assert_eq!(adrift[0].organization, organization);
+        assert!(adrift[0].reason.contains("its job ended"), "{}", adrift[0].reason);
+        assert!(usage::end(&mut tx, adrift[0].job.0, Ended::Released).await.unwrap());
+        assert_eq!(fail_adrift(&mut tx, 10).await.unwrap().len(), 0, "it has failed");
+        tx.commit().await.unwrap();
+        // What has no request is swept, once its job cannot be about to come.
+        let old = "update usage_reservations set reserved_at = now() - interval '2 minutes'";
+        sqlx::query(old).execute(&scratch.pool).await.unwrap();
+        let gone = "delete from jobs";
+        let mut tx = scheduler.begin().await.unwrap();
+        assert_eq!(usage::sweep(&mut tx, 10).await.unwrap(), 0, "its job is live");
+        sqlx::query(gone).execute(&scratch.pool).await.unwrap();
+        assert_eq!(usage::sweep(&mut tx, 10).await.unwrap(), 1);
+        tx.commit().await.unwrap();
+        let mut conn = scratch.store.single().await.unwrap();
+        let used = usage::present(&mut conn, organization).await.unwrap()[0].clone();
+        assert_eq!((used.used, used.reserved), (0, 0));
+        let statuses = [live, ended].map(async |id| {
+            let mut conn = scratch.store.single().await.unwrap();
+            get(&mut conn, id).await.unwrap().unwrap().status
+        });
+        assert_eq!(futures::future::join_all(statuses).await, ["generating", "failed"]);
+        drop(conn);
+        scratch.drop().await;
+    }
+
+    #[tokio::test]
+    async fn only_what_is_being_generated_can_be_generated_or_fail() {
+        let scratch = Scratch::new().await;
+        let (_, [request, _]) = stage(&scratch).await;
+        let mut tx = scratch.store.begin().await.unwrap();
+        assert!(generated(&mut tx, request).await.unwrap());
+        assert!(!not_generated(&mut tx, request, "too late").await.unwrap());
+        assert!(!generated(&mut tx, request).await.unwrap());
+        let row = get(&mut tx, request).await.unwrap().unwrap();
+        assert_eq!((row.status.as_str(), row.failure_reason), ("in_review", None));
+        drop(tx);
+        scratch.drop().await;
+    }
 }

@@ -19,6 +19,7 @@ pub mod content_versions;
 mod error;
 pub mod events;
 pub mod files;
+pub mod generations;
 pub mod idempotency;
 pub mod intents;
 pub mod ledger;

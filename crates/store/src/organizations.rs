@@ -26,6 +26,12 @@ pub struct Organization {
     pub timezone: String,
     /// Whether only approved content goes out.
     pub approval_required: bool,
+    /// What models are told of the brand and its style.
+    pub brand_notes: Option<String>,
+    /// How generated content sounds unless its request says otherwise.
+    pub tone: Option<String>,
+    /// The language of generated content unless its request says otherwise.
+    pub language: Option<String>,
     /// Stripe's id of the customer.
     pub stripe_customer_id: Option<String>,
     /// Stripe's id of the subscription.
@@ -72,23 +78,53 @@ pub async fn insert(conn: &mut Conn, new: NewOrganization<'_>) -> Result<()> {
     Ok(())
 }
 
-/// Changes an organization, leaving what is `None` as it is; `false` when there is none.
+/// What is to be changed of an organization; what is `None` stays as it is.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Change<'a> {
+    /// What people call it.
+    pub name: Option<&'a str>,
+    /// IANA zone in which its days begin.
+    pub timezone: Option<&'a str>,
+    /// What models are told of the brand; nothing any more when empty.
+    pub brand_notes: Option<&'a str>,
+    /// How generated content sounds; as its request says when empty.
+    pub tone: Option<&'a str>,
+    /// The language of generated content; as its request says when empty.
+    pub language: Option<&'a str>,
+}
+
+/// Changes an organization; `false` when there is none.
 ///
 /// # Errors
 /// [`crate::Error::Unavailable`].
-pub async fn update(
-    conn: &mut Conn,
-    id: OrganizationId,
-    name: Option<&str>,
-    timezone: Option<&str>,
-) -> Result<bool> {
+pub async fn update(conn: &mut Conn, id: OrganizationId, change: &Change<'_>) -> Result<bool> {
     let done = sqlx::query!(
         "update organizations
-         set name = coalesce($2, name), timezone = coalesce($3, timezone), updated_at = now()
+         set name = coalesce($2, name), timezone = coalesce($3, timezone),
+             brand_notes = nullif(coalesce($4, brand_notes), ''), tone = nullif(coalesce($5, tone), ''),
+             language = nullif(coalesce($6, language), ''), updated_at = now()
          where id = $1",
         id.0,
-        name,
-        timezone
+        change.name,
+        change.timezone,
+        change.brand_notes.map(str::trim),
+        change.tone.map(str::trim),
+        change.language.map(str::trim)
+    )
+    .execute(conn)
+    .await?;
+    Ok(done.rows_affected() == 1)
+}
+
+/// Puts an organization on another plan; `false` when there is no such organization.
+///
+/// # Errors
+/// [`crate::Error::Rule`] `organizations_plan_fkey` when there is no such plan.
+pub async fn set_plan(conn: &mut Conn, id: OrganizationId, plan: &str) -> Result<bool> {
+    let done = sqlx::query!(
+        "update organizations set plan = $2, updated_at = now() where id = $1",
+        id.0,
+        plan
     )
     .execute(conn)
     .await?;
@@ -121,8 +157,9 @@ pub async fn require_approval(
 pub async fn get(conn: &mut Conn, id: OrganizationId) -> Result<Option<Organization>> {
     Ok(sqlx::query_as!(
         Organization,
-        "select id, name, slug, plan, timezone, approval_required, stripe_customer_id,
-                stripe_subscription_id, stripe_subscription_status, created_at, updated_at
+        "select id, name, slug, plan, timezone, approval_required, brand_notes, tone, language,
+                stripe_customer_id, stripe_subscription_id, stripe_subscription_status,
+                created_at, updated_at
          from organizations where id = $1",
         id.0
     )
@@ -137,8 +174,9 @@ pub async fn get(conn: &mut Conn, id: OrganizationId) -> Result<Option<Organizat
 pub async fn list(conn: &mut Conn, page: Page) -> Result<Vec<Organization>> {
     Ok(sqlx::query_as!(
         Organization,
-        "select id, name, slug, plan, timezone, approval_required, stripe_customer_id,
-                stripe_subscription_id, stripe_subscription_status, created_at, updated_at
+        "select id, name, slug, plan, timezone, approval_required, brand_notes, tone, language,
+                stripe_customer_id, stripe_subscription_id, stripe_subscription_status,
+                created_at, updated_at
          from organizations where id < $1 order by id desc limit $2",
         page.below(),
         page.limit

@@ -1,7 +1,7 @@
 //! Connections, and on whose behalf they act.
 //!
 //! **Invariant:** a process that logs in as owner or superuser, or with another process' login,
-//! gets no connection at all.
+//! gets no connection at all; no connection is given back with its transaction open.
 
 use sqlx::pool::PoolConnection;
 use sqlx::postgres::{PgConnectOptions, PgListener, PgPoolOptions};
@@ -219,6 +219,20 @@ impl Store {
         Err(Error::Unavailable(sqlx::Error::PoolClosed))
     }
 
+    /// Begins a transaction in a task of its own. Whoever asks may be cut at any moment, and sqlx does
+    /// not end a transaction whose beginning nobody waited for: it would stay open, with what was set for
+    /// it, on a connection that somebody else gets next.
+    async fn open(&self, begin: Option<String>) -> Result<Transaction<'static, Postgres>> {
+        let pool = self.pool()?.clone();
+        let begun = tokio::spawn(async move {
+            match begin {
+                Some(begin) => pool.begin_with(sqlx::AssertSqlSafe(begin)).await,
+                None => pool.begin().await,
+            }
+        });
+        Ok(begun.await.map_err(|_| sqlx::Error::WorkerCrashed)??)
+    }
+
     /// A connection on which each statement is a transaction of its own.
     ///
     /// # Errors
@@ -232,7 +246,7 @@ impl Store {
     /// # Errors
     /// [`Error::Unavailable`].
     pub async fn begin(&self) -> Result<Tx> {
-        Ok(Tx(self.pool()?.begin().await?))
+        Ok(Tx(self.open(None).await?))
     }
 
     /// A transaction for one organization: row-level security shows its rows alone.
@@ -242,7 +256,7 @@ impl Store {
     pub async fn acting_for(&self, organization: OrganizationId) -> Result<Acting> {
         // One round trip; the id is a UUID, so nothing needs to be quoted.
         let begin = format!("begin; set local ezre.organization_id = '{}'", organization.0);
-        let tx = self.pool()?.begin_with(sqlx::AssertSqlSafe(begin)).await?;
+        let tx = self.open(Some(begin)).await?;
         Ok(Acting { tx, organization: Some(organization) })
     }
 
@@ -256,7 +270,7 @@ impl Store {
             "begin; set local ezre.organization_id = '{}'; set local lock_timeout = '{GROUP_LOCK}'",
             first.0
         );
-        let tx = self.pool()?.begin_with(sqlx::AssertSqlSafe(begin)).await?;
+        let tx = self.open(Some(begin)).await?;
         Ok(Acting { tx, organization: Some(first) })
     }
 
@@ -265,7 +279,7 @@ impl Store {
     /// # Errors
     /// [`Error::Unavailable`].
     pub async fn operating(&self) -> Result<Acting> {
-        let tx = self.pool()?.begin_with("begin; set local role ezre_operator").await?;
+        let tx = self.open(Some("begin; set local role ezre_operator".to_owned())).await?;
         Ok(Acting { tx, organization: None })
     }
 
@@ -274,7 +288,7 @@ impl Store {
     /// # Errors
     /// [`Error::ClaimLost`]; [`Error::Unavailable`].
     pub async fn claimed(&self, claim: Claim) -> Result<Claimed> {
-        let mut tx = self.pool()?.begin().await?;
+        let mut tx = self.open(None).await?;
         let held = sqlx::query!(
             r#"select true as "held!" from jobs
                where id = $1 and claim_no = $2 and (state = 'running') is not false for update"#,

@@ -11,38 +11,9 @@ use serde::Serialize;
 use uuid::Uuid;
 
 use crate::{Conn, Result};
-use jobs::{JobId, OrganizationId};
+use jobs::{Code, JobId, OrganizationId, Problem};
 
-/// What counts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, utoipa::ToSchema)]
-#[serde(rename_all = "camelCase")]
-pub enum Metric {
-    /// Contents generated.
-    Generations,
-    /// Posts scheduled.
-    ScheduledPosts,
-    /// Files uploaded.
-    FilesUploaded,
-}
-
-impl Metric {
-    /// All of them.
-    pub const ALL: [Metric; 3] =
-        [Metric::Generations, Metric::ScheduledPosts, Metric::FilesUploaded];
-
-    /// The word in rows.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Metric::Generations => "generations",
-            Metric::ScheduledPosts => "scheduled_posts",
-            Metric::FilesUploaded => "files_uploaded",
-        }
-    }
-
-    fn of(word: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|metric| metric.as_str() == word)
-    }
-}
+pub use jobs::Metric;
 
 /// What became of a wish to reserve.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -58,6 +29,17 @@ pub enum Reserved {
         /// When the next period begins.
         until: DateTime<Utc>,
     },
+}
+
+/// Why nothing more is allowed, for people.
+pub fn exhausted(metric: Metric, most: i32, until: DateTime<Utc>) -> Problem {
+    let message = format!(
+        "The plan allows {most} {} in this period, and all of them are used or reserved. The next \
+         period begins at {}.",
+        metric.in_words(),
+        until.format("%Y-%m-%dT%H:%M:%SZ")
+    );
+    Problem::new(Code::UsageExhausted, message)
 }
 
 /// How a reservation ends.
@@ -85,6 +67,14 @@ pub struct Usage {
     pub period_start: DateTime<Utc>,
     /// When it ends.
     pub period_end: DateTime<Utc>,
+}
+
+impl Usage {
+    /// Why one more is not allowed, if it is not.
+    pub fn refusal(&self) -> Option<Problem> {
+        let most = self.limit.filter(|most| self.used + self.reserved >= *most)?;
+        Some(exhausted(self.metric, most, self.period_end))
+    }
 }
 
 /// Reserves one for a subject: a generation's job, a schedule, a file. `job` is the job with which
@@ -153,6 +143,50 @@ pub async fn reserve(
     .execute(conn)
     .await?;
     Ok(Reserved::Taken)
+}
+
+/// Makes an exception from the organization's plan: at most so many, or as many as wanted.
+///
+/// # Errors
+/// [`crate::Error::Rule`] `organization_limits_organization_id_fkey` when there is no such organization.
+pub async fn make_exception(
+    conn: &mut Conn,
+    organization: OrganizationId,
+    metric: Metric,
+    most: Option<i32>,
+    actor: &str,
+) -> Result<()> {
+    sqlx::query!(
+        "insert into organization_limits (organization_id, metric, most, set_by) values ($1, $2, $3, $4)
+         on conflict (organization_id, metric)
+         do update set most = excluded.most, set_by = excluded.set_by, set_at = now()",
+        organization.0,
+        metric.as_str(),
+        most,
+        actor
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// Ends an exception: the plan counts again.
+///
+/// # Errors
+/// [`crate::Error::Unavailable`].
+pub async fn end_exception(
+    conn: &mut Conn,
+    organization: OrganizationId,
+    metric: Metric,
+) -> Result<()> {
+    sqlx::query!(
+        "delete from organization_limits where organization_id = $1 and metric = $2",
+        organization.0,
+        metric.as_str()
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
 }
 
 /// What the organization's plan allows, or the exception made for it.
@@ -262,6 +296,14 @@ pub async fn present(conn: &mut Conn, organization: OrganizationId) -> Result<Ve
         })
     });
     Ok(usage.collect())
+}
+
+/// The plans there are, by name.
+///
+/// # Errors
+/// [`crate::Error::Unavailable`].
+pub async fn plans(conn: &mut Conn) -> Result<Vec<String>> {
+    Ok(sqlx::query_scalar!("select plan from plans order by plan").fetch_all(conn).await?)
 }
 
 /// One period in the product's shape.

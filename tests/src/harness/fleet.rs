@@ -143,6 +143,7 @@ impl Fleet {
             folder,
             servers,
         };
+        fleet.simulator().register_key(&fleet.secrets.model_key, "fleet").await?;
         fleet.start_processes().await?;
         Ok(fleet)
     }

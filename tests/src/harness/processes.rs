@@ -11,6 +11,7 @@ use super::database::Login;
 use super::fleet::Fleet;
 use super::process::Process;
 use super::proxy::Proxy;
+use super::setup::models;
 use crate::wait::{self, PATIENCE};
 
 /// All that were started, in this order.
@@ -73,7 +74,9 @@ impl Fleet {
         let mut known = known.lock().unwrap_or_else(PoisonError::into_inner);
         let name = format!("{name}.{}", known.len() + 1);
         let folder = self.folder.path();
-        let mut environment = self.setup.settings.clone();
+        // Of two values of one name, the later one counts.
+        let mut environment = models(login, &self.simulator_url);
+        environment.extend(self.setup.settings.clone());
         environment.extend(self.secrets.environment_of(login, folder));
         let mut tell = |setting: &str, value: String| environment.push((setting.to_owned(), value));
         let postgres = self.postgres.as_ref().map(Proxy::address);
@@ -82,7 +85,6 @@ impl Fleet {
             tell("REDIS_URL", url);
             tell("REDIS_PREFIX", self.redis_prefix.clone());
         }
-        // Of two values of one name, the later one counts.
         for (setting, value) in own(&name) {
             tell(setting, value);
         }

@@ -23,6 +23,26 @@ const QUICK: [(&str, &str); 7] = [
     ("SHUTDOWN_TIMEOUT_MS", "8000"),
 ];
 
+/// The language models of a fleet, and what they cost. Each has a limit of its own at the provider, so
+/// that one test's need not be another's; the provider does not have the last one.
+const LANGUAGE_MODELS: &str = "gpt-simulated=2000000/8000000,gpt-busy=2000000/8000000,\
+    gpt-poor=2000000/8000000,missing-model=0/0";
+/// The image models.
+const IMAGE_MODELS: &str = "gpt-image-simulated=5000000/40000000";
+
+/// The settings of models, of those that a process of this login reads.
+pub(super) fn models(login: Login, simulator_url: &str) -> Vec<(String, String)> {
+    let base = format!("{simulator_url}/v1");
+    let told = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+    let names = [told("LLM_MODELS", LANGUAGE_MODELS), told("IMAGE_MODELS", IMAGE_MODELS)];
+    let places = [told("LLM_BASE_URL", &base), told("IMAGE_BASE_URL", &base)];
+    match login {
+        Login::Owner | Login::Scheduler => Vec::new(),
+        Login::Api => names.into(),
+        Login::Worker => names.into_iter().chain(places).collect(),
+    }
+}
+
 /// A kind of fleet.
 #[derive(Clone, Debug)]
 pub struct Setup {
@@ -116,6 +136,8 @@ pub struct Secrets {
     pub token_key: String,
     /// The secret of our app at the network.
     pub app_secret: String,
+    /// The key of the models.
+    pub model_key: String,
 }
 
 /// The id of our app at the network.
@@ -131,6 +153,7 @@ impl Secrets {
             travel_key: key(),
             token_key: key(),
             app_secret: random_hex(20),
+            model_key: format!("sk-{}", random_hex(24)),
         }
     }
 
@@ -147,6 +170,8 @@ impl Secrets {
             ("X_CLIENT_ID", APP.to_owned()),
             ("X_CLIENT_SECRET", self.app_secret.clone()),
             ("OAUTH_RETURN_URLS", RETURN_TO.to_owned()),
+            ("LLM_API_KEY", self.model_key.clone()),
+            ("IMAGE_API_KEY", self.model_key.clone()),
         ];
         all.map(|(name, value)| (name.to_owned(), value)).into()
     }
@@ -171,6 +196,8 @@ impl Secrets {
                 "TOKEN_KEYS",
                 "X_CLIENT_ID",
                 "X_CLIENT_SECRET",
+                "LLM_API_KEY",
+                "IMAGE_API_KEY",
             ],
         };
         let mut environment = self.environment(folder);

@@ -60,12 +60,20 @@ pub struct Planned {
 }
 
 impl Tenant {
-    /// A new organization with one account.
+    /// A new organization with one account, on a plan that allows everything.
     ///
     /// # Errors
     /// When the fleet refuses.
     pub async fn new(fleet: &Fleet) -> Result<Self> {
-        Self::made_by(fleet, fleet.operator()).await
+        Self::made_by(fleet, fleet.operator(), "business").await
+    }
+
+    /// The same on another plan.
+    ///
+    /// # Errors
+    /// As for [`Tenant::new`].
+    pub async fn on_plan(fleet: &Fleet, plan: &str) -> Result<Self> {
+        Self::made_by(fleet, fleet.operator(), plan).await
     }
 
     /// As [`Tenant::new`]; `heard` keeps all answers of the API.
@@ -73,12 +81,14 @@ impl Tenant {
     /// # Errors
     /// As for [`Tenant::new`].
     pub async fn heard_by(fleet: &Fleet, heard: &Heard) -> Result<Self> {
-        Self::made_by(fleet, fleet.operator().heard_by(heard)).await
+        Self::made_by(fleet, fleet.operator().heard_by(heard), "business").await
     }
 
-    async fn made_by(fleet: &Fleet, operator: Api) -> Result<Self> {
+    async fn made_by(fleet: &Fleet, operator: Api, plan: &str) -> Result<Self> {
         let slug = format!("org-{}", random_hex(5));
-        let made = json!({ "name": "A bakery", "slug": slug, "timezone": "Europe/Berlin" });
+        let made = json!({
+            "name": "A bakery", "slug": slug, "timezone": "Europe/Berlin", "plan": plan,
+        });
         let made = operator.done("organization.create", made).await?;
         let organization = text(&made, "organizationId")?;
         let (key_id, key) = create_key(&operator.acting_for(&organization), &ALL_SCOPES).await?;

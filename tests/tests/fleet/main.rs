@@ -8,6 +8,7 @@
 //! | `review/` | what was approved goes out, and nothing else |
 //! | `queue/` | no job is lost, and none runs twice at the same time |
 //! | `api/` | bad input, idempotency, batches, limits, keys |
+//! | `generation/` | content and images within the plan; nothing counts or costs twice |
 //! | `security/` | the real logins attacked; secrets looked for everywhere |
 //! | `chaos.rs` | everything at once, briefly |
 //! | `seen/` | metrics, alerts and health, as operators meet them |
@@ -18,6 +19,7 @@
 mod accounts;
 mod api;
 mod chaos;
+mod generation;
 mod publishing;
 mod queue;
 mod review;

@@ -1,5 +1,5 @@
-//! Content: texts that people wrote, the media shown with them, and what a team says and decides about
-//! both.
+//! Content: texts that people or models wrote, the media shown with them, and what a team says and
+//! decides about both.
 //!
 //! | file | what |
 //! | --- | --- |
@@ -13,14 +13,18 @@
 
 mod add_comment;
 mod approve_content;
+mod asking;
 mod attach_media;
 mod create_content;
 mod edit_comment;
 mod edit_version;
+pub(crate) mod generate_content;
+mod generate_media;
 mod reject_content;
 mod resolve_comment;
 mod revert_version;
 pub(crate) mod review;
+mod seen;
 mod select_version;
 
 pub(crate) use add_comment::add_comment;
@@ -29,6 +33,7 @@ pub(crate) use attach_media::attach_media;
 pub(crate) use create_content::create_content;
 pub(crate) use edit_comment::edit_comment;
 pub(crate) use edit_version::edit_version;
+pub(crate) use generate_media::generate_media;
 pub(crate) use reject_content::reject_content;
 pub(crate) use resolve_comment::resolve_comment;
 pub(crate) use revert_version::revert_version;

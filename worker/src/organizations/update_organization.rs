@@ -1,4 +1,5 @@
-//! `organization.update`: a new name, a new zone, whether only approved content goes out.
+//! `organization.update`: a new name, a new zone, what models are told, whether only approved content
+//! goes out.
 //!
 //! **Invariant:** what is absent stays as it is; schedules are locked before the organization.
 
@@ -9,19 +10,27 @@ use crate::publishing::settle;
 use crate::run::{Answer, Run, failed};
 use jobs::kinds::{UpdateOrganization, UpdatedOrganization};
 use jobs::{Code, Failure, OrganizationId, Problem};
-use store::{Claimed, events, organizations, schedules};
+use store::organizations::{self, Change};
+use store::{Claimed, events, schedules};
 
 /// Changes an organization.
 pub(crate) async fn update_organization(
     run: Run<UpdateOrganization>,
 ) -> Answer<UpdateOrganization> {
     let organization_id = run.organization()?;
-    let (name, timezone) = (run.args.name.as_deref(), run.args.timezone.as_deref());
+    let args = &run.args;
+    let change = Change {
+        name: args.name.as_deref(),
+        timezone: args.timezone.as_deref(),
+        brand_notes: args.brand_notes.as_deref(),
+        tone: args.tone.as_deref(),
+        language: args.language.as_deref(),
+    };
     let mut tx = run.begin().await?;
     if let Some(required) = run.args.approval_required {
         require_approval(&run, &mut tx, organization_id, required).await?;
     }
-    if !organizations::update(&mut tx, organization_id, name, timezone).await.map_err(failed)? {
+    if !organizations::update(&mut tx, organization_id, &change).await.map_err(failed)? {
         let message = format!("no organization {organization_id}");
         return Err(Failure::Dead(Problem::new(Code::NotFound, message)));
     }

@@ -1,5 +1,7 @@
 //! `schedule.create`: one content version to one account at one moment.
 //!
+//! It counts from now on: cancelling it gives it back, and what fails may be tried again.
+//!
 //! **Invariant:** the moment lies ahead by the database's clock when the schedule is made, and the
 //! content is approved where that is required.
 
@@ -10,6 +12,7 @@ use jobs::kinds::{CreateSchedule, CreatedSchedule};
 use jobs::{Failure, Problem, ScheduleId, wall_time};
 use store::content_requests;
 use store::schedules::{self, NewSchedule};
+use store::usage::{self, Metric, Reserved};
 
 /// Makes a schedule.
 pub(crate) async fn create_schedule(run: Run<CreateSchedule>) -> Answer<CreateSchedule> {
@@ -42,6 +45,11 @@ pub(crate) async fn create_schedule(run: Run<CreateSchedule>) -> Answer<CreateSc
         created_by: &run.job.actor,
     };
     schedules::insert(&mut tx, &new).await.map_err(failed)?;
+    // Last, because others of the organization wait for its lock.
+    let reserved = usage::reserve(&mut tx, organization, Metric::ScheduledPosts, id.0, None).await;
+    if let Reserved::Exhausted { most, until } = reserved.map_err(failed)? {
+        return Err(Failure::Dead(usage::exhausted(Metric::ScheduledPosts, most, until)));
+    }
     run.end(tx, &CreatedSchedule { schedule_id: id, scheduled_at }).await
 }
 

@@ -17,6 +17,7 @@ use jobs::{
 use store::ledger::Finish;
 use store::published_posts::NewPost;
 use store::schedules::{self, Entry, Locked, Move, Status};
+use store::usage::{self, Ended};
 use store::{Claimed, events, published_posts};
 
 /// Tells the people of the organization what became of a schedule.
@@ -78,6 +79,7 @@ pub(super) async fn record_post<K: JobKind>(
         .await
         .map_err(failed)?;
     tell(tx, schedule, "post.published", &format!("{message} {}", posted.url)).await?;
+    usage::end(tx, schedule.id.0, Ended::Used).await.map_err(failed)?;
     Ok(fresh)
 }
 

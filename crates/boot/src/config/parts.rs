@@ -11,10 +11,10 @@ use secrecy::{ExposeSecret as _, SecretString};
 use url::Url;
 
 use crate::env::parse::{
-    Place, flag, http_url, keys, log_filter, log_format, media_store, millis, name, redis_url,
-    secret,
+    Place, dialect, flag, http_url, keys, log_filter, log_format, media_store, millis, models,
+    name, redis_url, secret,
 };
-use crate::env::{self, LogFormat, Reader};
+use crate::env::{self, Dialect, LogFormat, PricedModel, Reader};
 
 /// Redis.
 #[derive(Debug, Clone)]
@@ -63,6 +63,21 @@ pub struct S3 {
     pub path_style: bool,
 }
 
+/// Models of one provider.
+#[derive(Debug, Clone)]
+pub struct Provider {
+    /// How they are spoken to.
+    pub dialect: Dialect,
+    /// Where they are.
+    pub base_url: Url,
+    /// The key, if they need one.
+    pub api_key: Option<SecretString>,
+    /// The models, the one that is asked unless another is named first.
+    pub models: Vec<PricedModel>,
+    /// How long they may be silent.
+    pub silence: Duration,
+}
+
 /// Which log lines are written, and how.
 #[derive(Debug, Clone)]
 pub struct LogSettings {
@@ -103,6 +118,28 @@ pub(super) fn media(env: &mut Reader<'_>) -> MediaStore {
             path_style: env.value(&env::S3_PATH_STYLE, flag),
         }),
     }
+}
+
+pub(super) fn language_models(env: &mut Reader<'_>) -> Option<Provider> {
+    let base_url = env.optional(&env::LLM_BASE_URL, http_url)?;
+    Some(Provider {
+        dialect: env.value(&env::LLM_DIALECT, dialect),
+        base_url,
+        api_key: env.optional(&env::LLM_API_KEY, secret),
+        models: env.value(&env::LLM_MODELS, models),
+        silence: env.value(&env::LLM_SILENCE_MS, millis),
+    })
+}
+
+pub(super) fn image_models(env: &mut Reader<'_>) -> Option<Provider> {
+    let base_url = env.optional(&env::IMAGE_BASE_URL, http_url)?;
+    Some(Provider {
+        dialect: Dialect::OpenAi,
+        base_url,
+        api_key: env.optional(&env::IMAGE_API_KEY, secret),
+        models: env.value(&env::IMAGE_MODELS, models),
+        silence: env.value(&env::IMAGE_SILENCE_MS, millis),
+    })
 }
 
 /// The travel keys and the token keys. One key in both settings would let the API read tokens.

@@ -195,12 +195,30 @@ fn wrong_keys_queues_and_stores_are_named() {
         ("S3_PATH_STYLE", "yes", "is neither `true` nor `false`"),
         ("WORKER_DATABASE_URL", "postgres://w:p@127.0.0.1:5432", "names no database"),
         ("METRICS_LISTEN", "9464", "is not an IP address with a port"),
+        ("LLM_DIALECT", "morse", "is none of `openai`"),
+        ("LLM_MODELS", "gpt-5", "has no `=` in entry 1"),
+        ("LLM_MODELS", "a=1/2,a=1/2", "names a model twice in entry 2"),
+        ("LLM_MODELS", "a b=1/2", "names no model in entry 1"),
+        ("IMAGE_MODELS", "a=1", "has no two prices in entry 1"),
         ("LOG_FORMAT", "yaml", "is neither `json` nor `text`"),
     ] {
         let invalid = worker(&with(examples(), &[(name, value)])).expect_err(part);
         assert!(invalid.to_string().contains(part), "{invalid}");
         assert_eq!(names(&invalid), [name]);
     }
+}
+
+#[test]
+fn models_are_there_when_somebody_says_where() {
+    let whole = worker(&required()).expect("whole");
+    assert!(whole.language_models.is_none() && whole.image_models.is_none());
+    let setting = with(required(), &[("LLM_BASE_URL", "http://127.0.0.1:1/v1")]);
+    assert_eq!(names(&worker(&setting).expect_err("which models?")), ["LLM_MODELS"]);
+    let setting = with(setting, &[("LLM_MODELS", "llama3:8b=0/0, org/m=5/15")]);
+    let models = worker(&setting).expect("whole").language_models.expect("models").models;
+    let seen: Vec<_> =
+        models.iter().map(|m| (m.name.as_str(), m.input_price, m.output_price)).collect();
+    assert_eq!(seen, [("llama3:8b", 0, 0), ("org/m", 5, 15)]);
 }
 
 #[test]

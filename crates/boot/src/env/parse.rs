@@ -212,6 +212,59 @@ pub(crate) fn queues(_: Shape, text: &str) -> Result<Vec<QueueSlots>, Wrong> {
     Ok(queues)
 }
 
+/// How a language model is spoken to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Dialect {
+    /// OpenAI's chat completions.
+    OpenAi,
+    /// The same as older compatible servers know them.
+    OpenAiOlder,
+    /// Anthropic's messages.
+    Anthropic,
+}
+
+pub(crate) fn dialect(_: Shape, text: &str) -> Result<Dialect, Wrong> {
+    match text {
+        "openai" => Ok(Dialect::OpenAi),
+        "openai-older" => Ok(Dialect::OpenAiOlder),
+        "anthropic" => Ok(Dialect::Anthropic),
+        _ => Err("is none of `openai`, `openai-older` and `anthropic`".to_owned()),
+    }
+}
+
+/// A model, and what it costs in millionths of a dollar for a million tokens.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PricedModel {
+    /// Its name at the provider.
+    pub name: String,
+    /// What is read.
+    pub input_price: u64,
+    /// What is written.
+    pub output_price: u64,
+}
+
+pub(crate) fn models(_: Shape, text: &str) -> Result<Vec<PricedModel>, Wrong> {
+    let mut models: Vec<PricedModel> = Vec::new();
+    for (index, entry) in text.split(',').map(str::trim).enumerate() {
+        let nth = index + 1;
+        let (name, prices) =
+            entry.split_once('=').ok_or_else(|| format!("has no `=` in entry {nth}"))?;
+        if !(1..=200).contains(&name.len()) || !name.bytes().all(|b| b.is_ascii_graphic()) {
+            return Err(format!("names no model in entry {nth}"));
+        }
+        if models.iter().any(|other| other.name == name) {
+            return Err(format!("names a model twice in entry {nth}"));
+        }
+        let prices = prices
+            .split_once('/')
+            .and_then(|(input, output)| Some((input.parse().ok()?, output.parse().ok()?)));
+        let (input_price, output_price) =
+            prices.ok_or_else(|| format!("has no two prices in entry {nth}"))?;
+        models.push(PricedModel { name: name.to_owned(), input_price, output_price });
+    }
+    Ok(models)
+}
+
 pub(crate) fn log_filter(_: Shape, text: &str) -> Result<String, Wrong> {
     EnvFilter::try_new(text).map_err(|_| "is not a filter of log lines".to_owned())?;
     Ok(text.to_owned())

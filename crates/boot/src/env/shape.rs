@@ -56,6 +56,8 @@ pub enum Shape {
     Keys,
     /// `local:<folder>` or `s3:<bucket>`.
     MediaStore,
+    /// Models with their prices.
+    Models,
     /// Queues with their slots.
     Queues,
     /// A filter of log lines.
@@ -86,6 +88,10 @@ impl fmt::Display for Shape {
                  (`openssl rand -base64 32`)",
             ),
             Self::MediaStore => f.write_str("`local:<folder>` or `s3:<bucket>`"),
+            Self::Models => f.write_str(
+                "`<model>=<price of input>/<price of output>,…`, prices in millionths of a dollar for a \
+                 million tokens; the first one is asked unless a request names another",
+            ),
             Self::Queues => f.write_str(
                 "`<queue>=<slots>,…`, each of control, interactive, publish, generate, connect, \
                  poll, aggregate, maintenance at most once, with 1 to 1000 slots",

@@ -210,7 +210,11 @@ async fn streams_can_be_cut_and_slow() {
         let start = Instant::now();
         stage.control.fault(Rule::on("POST", path, Action::SlowStream { ms: 5 })).await.unwrap();
         let events = stage.post(path, &streamed).await.events().len();
-        assert!(start.elapsed() >= Duration::from_millis(5 * (events as u64 - 1)));
+        let least = Duration::from_millis(5 * (events as u64 - 1));
+        assert!(start.elapsed() >= least);
+        let entry = stage.control.journal(0).await.unwrap().pop().unwrap();
+        let took = (entry.ended_at.unwrap() - entry.at).to_std().unwrap();
+        assert!(took >= least, "the journal has a stream of {took:?}");
     }
 }
 

@@ -19,17 +19,20 @@ pub enum KeyClass {
     AccountCall,
     /// One call of a network, for our whole app.
     AppCall,
+    /// A model.
+    Model,
     /// Something else.
     Other,
 }
 
 impl KeyClass {
     /// Every class.
-    pub const ALL: [KeyClass; 5] = [
+    pub const ALL: [KeyClass; 6] = [
         KeyClass::Account,
         KeyClass::Organization,
         KeyClass::AccountCall,
         KeyClass::AppCall,
+        KeyClass::Model,
         KeyClass::Other,
     ];
 
@@ -40,6 +43,7 @@ impl KeyClass {
             KeyClass::Organization => "organization",
             KeyClass::AccountCall => "account_call",
             KeyClass::AppCall => "app_call",
+            KeyClass::Model => "model",
             KeyClass::Other => "other",
         }
     }
@@ -50,6 +54,7 @@ impl KeyClass {
         match (parts.next(), parts.next()) {
             (Some("account"), _) => KeyClass::Account,
             (Some("organization"), _) => KeyClass::Organization,
+            (Some("model"), _) => KeyClass::Model,
             (_, Some("user")) => KeyClass::AccountCall,
             (_, Some("app")) => KeyClass::AppCall,
             _ => KeyClass::Other,

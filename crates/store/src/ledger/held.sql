@@ -9,6 +9,7 @@ with met as (
 classed as (
     select case when split_part(key, ':', 1) = 'account' then 'account'
                 when split_part(key, ':', 1) = 'organization' then 'organization'
+                when split_part(key, ':', 1) = 'model' then 'model'
                 when split_part(key, ':', 2) = 'user' then 'account_call'
                 when split_part(key, ':', 2) = 'app' then 'app_call'
                 else 'other' end as class,

@@ -11,6 +11,7 @@ use serde_json::json;
 use std::time::Duration;
 
 use super::{Entry, Move, Status, move_to, publish_key, reconcile_key};
+use crate::usage::{self, Ended};
 use crate::{Conn, Result, events, ledger};
 use jobs::kinds::{PublishPost, ReconcilePost};
 use jobs::{IntentId, NewJob, OrganizationId, Origin, ScheduleId};
@@ -124,7 +125,11 @@ impl Adrift {
             Move { to, reason: Some(reason), error, failed_attempts: 0, entry: Some(entry) };
         move_to(conn, self.id, &change).await?;
         let data = json!({ "scheduleId": self.id });
-        events::record(conn, self.organization, event, "schedule", self.id.0, reason, data).await
+        events::record(conn, self.organization, event, "schedule", self.id.0, reason, data).await?;
+        if to == Status::Cancelled {
+            usage::end(conn, self.id.0, Ended::Released).await?;
+        }
+        Ok(())
     }
 
     async fn enqueue_publish(&self, conn: &mut Conn) -> Result<()> {

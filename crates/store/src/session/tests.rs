@@ -296,3 +296,38 @@ async fn a_handler_waits_for_whoever_takes_its_claim_and_finds_it_lost() {
     }
     stage.drop().await;
 }
+
+#[tokio::test]
+async fn who_is_cut_while_beginning_leaves_no_transaction_open() {
+    let scratch = Scratch::new().await;
+    let store = scratch.log_in(Login::Worker).await;
+    let all = async || {
+        let mut connections = Vec::new();
+        for _ in 0..4 {
+            connections.push(store.single().await.unwrap());
+        }
+        connections
+    };
+    drop(all().await);
+    // Cut after so many polls: somewhere among them the server has begun and nobody knows.
+    for polls in 1..4 {
+        for _ in 0..20 {
+            let mut begun = Box::pin(store.begin());
+            for _ in 0..polls {
+                if futures::poll!(&mut begun).is_ready() {
+                    break;
+                }
+                tokio::task::yield_now().await;
+            }
+        }
+        // On every connection, what is written is committed.
+        for conn in &mut all().await {
+            let job = NewJob::from_value(Origin::Worker, None, Kind::PruneLedger, json!({}));
+            ledger::enqueue(conn, &[job]).await.unwrap();
+        }
+        let seen: i64 =
+            sqlx::query_scalar("select count(*) from jobs").fetch_one(&scratch.pool).await.unwrap();
+        assert_eq!(seen, 4 * polls, "cut after {polls} polls");
+    }
+    scratch.drop().await;
+}

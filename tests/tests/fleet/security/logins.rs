@@ -35,6 +35,8 @@ async fn furnished(fleet: &Fleet) -> Result<Tenant> {
     let tenant = Tenant::new(fleet).await?;
     let version = tenant.write("Furnished").await?;
     tenant.attach_image(&version).await?;
+    let brief = json!({ "brief": "Furnished by a model", "platforms": ["TWITTER"] });
+    tenant.api.done("content.generate", brief).await?;
     let planned = tenant.plan("Furnished too", &tenant.account, 1_000).await?;
     tenant.published(&planned).await?;
     tenant.plan("Not yet", &tenant.account, 3_600_000).await?;
@@ -57,7 +59,7 @@ async fn the_apis_login_may_only_enqueue_and_read_its_organizations_rows() {
         let mut api = fleet.database.connect(Login::Api).await?;
         let tables = [
             "jobs", "job_history", "files", "content_requests", "content_versions", "media_attachments",
-            "schedules", "publish_intents", "published_posts", "events",
+            "schedules", "publish_intents", "published_posts", "events", "generations", "usage_counts",
         ];
         // Without an organization there is nothing to see.
         for table in tables.into_iter().chain(["organizations", "idempotency_keys"]) {
@@ -105,6 +107,11 @@ async fn the_apis_login_may_only_enqueue_and_read_its_organizations_rows() {
             "update jobs set claim_no = claim_no + 1",
             "update schedules set status = 'published'",
             "update organizations set plan = 'business'",
+            "update usage_counts set used = 0",
+            "update plan_limits set most = null",
+            "insert into organization_limits (organization_id, metric, most, set_by)
+             values (gen_random_uuid(), 'generations', null, 'mallory')",
+            "delete from usage_reservations",
             "update api_keys set scopes = array['admin']",
             "update platform_connections set is_active = false",
             "insert into schedules (id) values (gen_random_uuid())",
@@ -189,6 +196,10 @@ async fn the_schedulers_login_sees_no_token_and_writes_no_content() {
             "select * from platform_connections",
             "select * from api_keys",
             "select text from content_versions",
+            "select brief from content_requests",
+            "update content_requests set brief = 'other'",
+            "select model from generations",
+            "update plan_limits set most = null",
             "update platform_connections set is_active = false",
             "update schedules set published_post_id = '1'",
             "update schedules set scheduled_at = now()",

@@ -38,6 +38,7 @@ async fn full_run(fleet: &Fleet, tenant: &Tenant) -> Result<Vec<Secret>> {
         Secret::new("the operators' token", &fleet.secrets.operator_token),
         Secret::new("the travel key", &fleet.secrets.travel_key),
         Secret::new("the token key", &fleet.secrets.token_key),
+        Secret::new("the models' key", &fleet.secrets.model_key),
         Secret::new("the organization's key", api.token()),
         Secret::new("the account's token", &tenant.account.token),
     ];
@@ -53,6 +54,17 @@ async fn full_run(fleet: &Fleet, tenant: &Tenant) -> Result<Vec<Secret>> {
     for about in ["Looked up", "Refused", "Fine"] {
         tenant.plan(about, &tenant.account, 1_500).await?;
     }
+    // A model that repeats a key which it does not know, and one that writes.
+    let said = format!("Incorrect API key provided: {}.", fleet.secrets.model_key);
+    let body = json!({ "error": { "message": said, "type": "invalid_request_error", "code": "invalid_api_key" } });
+    let refusal =
+        Action::Status { status: 401, headers: Default::default(), body: Some(body), act: false };
+    fleet.simulator().fault(simulator::Rule::on("POST", "/v1/chat/completions", refusal)).await?;
+    let brief = json!({ "brief": "Keep quiet", "platforms": ["TWITTER"] });
+    let ask = Ask::new("content.generate", brief.clone()).wait(10);
+    let refused = api.ask(&ask).await?;
+    ensure!(refused.status == 501 && refused.body.to_string().contains("[key]"), "{refused:?}");
+    api.done("content.generate", brief).await?;
     // Tokens that the network does not know, and one that it revokes, with a refresh token.
     let unknown = "unknown-token-4f1d9a";
     let args = json!({ "platform": "TWITTER", "accessToken": unknown });
@@ -109,6 +121,7 @@ async fn answers(api: &Api) -> Result<Vec<(String, String)>> {
         "files",
         "content-requests",
         "content-versions",
+        "generations",
         "schedules",
         "posts",
         "events",
