@@ -10,12 +10,10 @@
 //! | `database.rs` | a database of one's own, cloned from a migrated template |
 //! | `servers.rs` | Postgres and Redis servers of one's own, which may be stopped, killed, emptied |
 //! | `proxy.rs` | a way to Postgres or Redis that can be cut, or made slow |
-//! | `consent.rs` | a person who connects an account |
 //! | `tenant.rs` | an organization with its key and an account at the network |
 //!
 //! **Invariant:** a test that ends leaves nothing running, however it ends.
 
-mod consent;
 mod database;
 mod fleet;
 mod process;
@@ -25,7 +23,6 @@ mod servers;
 mod setup;
 mod tenant;
 
-pub use consent::{Consenting, RETURN_TO, go};
 pub use database::{Database, Login};
 pub use fleet::{Fleet, on, shared};
 pub use process::{Process, binary};

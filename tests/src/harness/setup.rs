@@ -8,9 +8,9 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use sha2::{Digest, Sha256};
 
-use super::consent::RETURN_TO;
 use super::database::Login;
 use super::servers::Care;
+use crate::person::RETURN_TO;
 
 /// What must be quick in tests. Everything else is as the processes have it by default.
 const QUICK: [(&str, &str); 7] = [

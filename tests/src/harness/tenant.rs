@@ -12,6 +12,7 @@ use simulator::{Action, ControlPost, NewUser, Rule, When, Who};
 use super::fleet::Fleet;
 use super::setup::random_hex;
 use crate::api::{ALL_SCOPES, Api, Heard, text};
+use crate::person::Person;
 use crate::picture;
 use crate::wait::PATIENCE;
 
@@ -104,6 +105,24 @@ impl Tenant {
     /// When the fleet refuses.
     pub async fn another_account(&self) -> Result<Account> {
         bring_in(&self.api, &self.network).await
+    }
+
+    /// A person of the organization.
+    pub fn person(&self) -> Person {
+        let name = "anna@bakery.example".to_owned();
+        Person { api: self.api.clone(), network: self.network.clone(), name }
+    }
+
+    /// A new user of the network, whose account a person connects by consent.
+    ///
+    /// # Errors
+    /// When a step fails.
+    pub async fn connected_account(&self) -> Result<Account> {
+        let (who, _) = self.newcomer().await?;
+        let outcome = self.person().consent(&who.username).await?;
+        ensure!(outcome["outcome"] == "connected", "{outcome:?}");
+        let connection = outcome.get("connectionId").context("no connection")?.clone();
+        Ok(Account { connection, id: who.id, username: who.username, token: String::new() })
     }
 
     /// A user of the network whose account is not brought in, and the arguments that would.

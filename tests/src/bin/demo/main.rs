@@ -6,6 +6,7 @@
 //! | file | what |
 //! | --- | --- |
 //! | `stage.rs` | the fleet, the organization, its accounts and posts |
+//! | `review.rs` | an account connected by consent, a post that a model writes and people review |
 //! | `trouble.rs` | what goes wrong on the way |
 //! | `processes.rs` | the worker that has a job, killed or stopped |
 //! | `verdict.rs` | every promise, checked against the network's own journal |
@@ -15,6 +16,7 @@
 
 mod print;
 mod processes;
+mod review;
 mod stage;
 mod trouble;
 mod verdict;
@@ -50,6 +52,15 @@ struct Options {
     /// Where the workers' process ids are.
     #[arg(long, env = "EZRE_RUN_DIR")]
     run_dir: PathBuf,
+    /// The secret of the fleet's app at the network.
+    #[arg(long, env = "X_CLIENT_SECRET", hide_env_values = true)]
+    x_client_secret: String,
+    /// The id of the fleet's app at the network.
+    #[arg(long, env = "X_CLIENT_ID")]
+    x_client_id: String,
+    /// The key of the fleet's models.
+    #[arg(long, env = "LLM_API_KEY", hide_env_values = true)]
+    llm_api_key: String,
     /// The fleet's Redis, if it has one.
     #[arg(long, env = "REDIS_URL", hide_env_values = true)]
     redis_url: Option<String>,
@@ -88,7 +99,13 @@ async fn play(options: &Options, teller: &Teller) -> Result<bool> {
     let mut stage = Stage::open(options, teller).await?;
     processes::no_strangers(&stage).await?;
 
-    teller.act("Accounts at X are brought in, and posts are written");
+    teller.act("A person connects an account at X's consent page");
+    let account = stage.connect(options, teller).await?;
+
+    teller.act("A model writes a post for it, and people review it");
+    stage.write_and_review(account, teller).await?;
+
+    teller.act("More accounts are brought in, and people write posts themselves");
     stage.write_posts(teller).await?;
 
     let first = whole_second(Utc::now() + CURTAIN);
@@ -130,6 +147,7 @@ impl Options {
     /// The posts of the play, with what goes wrong for each.
     fn cast() -> Vec<(&'static str, Trouble)> {
         use Trouble as T;
+        // Before these comes the one that a model writes.
         let mut cast = vec![
             ("A loaf in a picture", T::Image),
             ("Rye at seven", T::None),

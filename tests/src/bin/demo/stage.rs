@@ -22,15 +22,15 @@ const SHARED_ACCOUNTS: usize = 3;
 /// How often the API is asked how the posts are doing.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
 
-/// The person who decides.
-const PERSON: &str = "anna@bakery.example";
+/// The person who connects, writes and decides.
+pub(crate) const PERSON: &str = "anna@bakery.example";
 
 /// An account at the network.
 #[derive(Clone, Debug)]
 pub(crate) struct Account {
     pub(crate) id: String,
     pub(crate) username: String,
-    connection: String,
+    pub(crate) connection: String,
 }
 
 /// A post of the play.
@@ -40,7 +40,7 @@ pub(crate) struct Post {
     pub(crate) text: String,
     pub(crate) trouble: Trouble,
     pub(crate) account: Account,
-    version: String,
+    pub(crate) version: String,
     pub(crate) schedule: String,
     pub(crate) at: DateTime<Utc>,
 }
@@ -54,7 +54,7 @@ pub(crate) struct Stage {
     pub(crate) organization: String,
     pub(crate) posts: Vec<Post>,
     /// New with every play, so that it may be played again.
-    mark: String,
+    pub(crate) mark: String,
 }
 
 /// Sleeps until a moment of the play.
@@ -74,6 +74,9 @@ impl Stage {
         let made = operator.done("organization.create", args).await?;
         let organization = text(&made, "organizationId")?;
         teller.step(&format!("Acme Bakery is the organization {organization}"));
+        let args = json!({ "approvalRequired": true });
+        operator.acting_for(&organization).done("organization.update", args).await?;
+        teller.step("only what somebody has approved goes out");
         let args = json!({ "name": "The bakery's frontend", "scopes": ALL_SCOPES });
         let made = operator.acting_for(&organization).done_by("", "key.create", args).await?;
         let api = operator.with_token(&text(&made, "key")?);
@@ -109,6 +112,8 @@ impl Stage {
                 });
                 self.api.done("media.attach", args).await?;
             }
+            let args = json!({ "contentRequestId": made["contentRequestId"] });
+            self.api.done_by(PERSON, "content.approve", args).await?;
             let (schedule, at) = (String::new(), Utc::now());
             self.posts.push(Post { title, text, trouble, account, version, schedule, at });
         }
@@ -117,7 +122,7 @@ impl Stage {
         names.sort_unstable();
         names.dedup();
         teller.step(&format!("{} accounts; their tokens rest sealed", names.len()));
-        teller.step(&format!("{posts} posts, one with an image"));
+        teller.step(&format!("{posts} posts, one with an image, all approved"));
         Ok(())
     }
 

@@ -19,6 +19,8 @@ pub(crate) enum Trouble {
     None,
     /// Nothing; there is an image.
     Image,
+    /// The account's token ends while the post is on its way; there is a new one to be had.
+    TokenEnded,
     /// The network answers 429 with the time of its reset.
     RateLimited,
     /// The network drops the connection before it acts.
@@ -41,7 +43,10 @@ impl Trouble {
     /// How many publishing calls it takes: one more where the first one did not act.
     pub(crate) fn calls(self) -> usize {
         match self {
-            Trouble::RateLimited | Trouble::DropBefore | Trouble::Status503 => 2,
+            Trouble::TokenEnded
+            | Trouble::RateLimited
+            | Trouble::DropBefore
+            | Trouble::Status503 => 2,
             Trouble::None
             | Trouble::Image
             | Trouble::DropAfter
@@ -57,6 +62,7 @@ impl Trouble {
         match self {
             Trouble::None => "",
             Trouble::Image => "one image goes up ahead of time",
+            Trouble::TokenEnded => "by a model, reviewed; its token ends on the way",
             Trouble::RateLimited => "429, reset in 8 s",
             Trouble::DropBefore => "line dropped before acting",
             Trouble::DropAfter => "line dropped after accepting",
@@ -88,6 +94,7 @@ impl Trouble {
         let publish = |action| Rule::on("POST", "/2/tweets", action).user(user);
         match self {
             Trouble::None | Trouble::Image | Trouble::WithoutRedis => Vec::new(),
+            Trouble::TokenEnded => vec![publish(Action::RevokeToken {})],
             Trouble::RateLimited => {
                 vec![publish(Action::RateLimited { reset_in_ms: RATE_LIMIT_MS })]
             }

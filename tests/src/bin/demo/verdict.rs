@@ -29,6 +29,7 @@ pub(crate) struct Verdict {
 pub(crate) async fn reach(stage: &Stage, early: usize) -> Result<Verdict> {
     let journal = stage.network.journal(0).await?;
     let held = stage.network.all_posts().await?;
+    let grants = stage.network.grants().await?;
     let feed = stage.api.items("/v1/events?limit=200").await?;
     let mut ended = Vec::new();
     let mut broken = Vec::new();
@@ -43,6 +44,11 @@ pub(crate) async fn reach(stage: &Stage, early: usize) -> Result<Verdict> {
     }
     let users: Vec<&str> = stage.posts.iter().map(|post| post.account.id.as_str()).collect();
     let all = held.iter().filter(|held| users.contains(&held.user.id.as_str())).count();
+    let token = stage.with(Trouble::TokenEnded)?;
+    let grant = grants.iter().find(|grant| grant.user_id == token.account.id);
+    if grant.is_none_or(|grant| grant.refreshes != 1 || grant.ended) {
+        broken.push(format!("{:?}: its token must be refreshed once", token.title));
+    }
     if all != ours {
         broken.push(format!("the accounts hold {all} posts, of which {ours} were asked for"));
     }
@@ -80,8 +86,8 @@ fn judge(
     must(told("post.published") == 1, "the events must tell once that it is out");
     let images = usize::from(post.trouble == Trouble::Image);
     must(held.iter().all(|held| held.media.len() == images), "must show its images");
-    if post.trouble == Trouble::RateLimited {
-        must(answer["retryCount"] == 0, "a 429 must cost no attempt");
+    if matches!(post.trouble, Trouble::RateLimited | Trouble::TokenEnded) {
+        must(answer["retryCount"] == 0, "neither a 429 nor an ended token may cost an attempt");
     }
     if post.trouble == Trouble::Unfindable {
         must(told("post.unconfirmed") >= 2, "the events must tell that a person was asked");

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use anyhow::{Context, ensure};
 use chrono::{DateTime, TimeDelta, Utc};
-use fleet_tests::harness::{RETURN_TO, Setup, Tenant, go, on, shared};
+use fleet_tests::harness::{Setup, Tenant, on, shared};
+use fleet_tests::person::{RETURN_TO, go};
 use fleet_tests::wait::PATIENCE;
 use reqwest::Url;
 use serde_json::Value;
@@ -27,7 +28,7 @@ async fn an_account_is_connected_by_consent_and_keeps_its_id_when_it_is_connecte
         ensure!(left > TimeDelta::minutes(110) && left <= TimeDelta::hours(2), "{left}");
         tenant.api.event(&account.connection, "connection.connected", PATIENCE).await?;
         let planned = tenant.plan("By consent", &account, 2_500).await?;
-        let again = tenant.consent(&account.username).await?;
+        let again = tenant.person().consent(&account.username).await?;
         ensure!(again["connectionId"] == account.connection, "{again:?}");
         ensure!(again["outcome"] == "connected" && again["reconnected"] == "true", "{again:?}");
         ensure!(!again.contains_key("alsoInAnotherOrganization"), "{again:?}");
@@ -42,9 +43,9 @@ async fn whoever_does_not_consent_comes_back_with_that() {
     shared(async |fleet| {
         let tenant = Tenant::new(fleet).await?;
         let (who, _) = tenant.newcomer().await?;
-        let asked = tenant.ask_for_consent().await?;
-        let way_back = tenant.answer(&asked, &who.username, ConsentAnswer::Deny).await?;
-        let outcome = tenant.come_back(&way_back).await?;
+        let asked = tenant.person().ask().await?;
+        let way_back = tenant.person().answer(&asked, &who.username, ConsentAnswer::Deny).await?;
+        let outcome = tenant.person().come_back(&way_back).await?;
         ensure!(outcome["outcome"] == "denied", "{outcome:?}");
         ensure!(!outcome.contains_key("jobId"), "{outcome:?}");
         Ok(())
@@ -57,16 +58,16 @@ async fn a_way_back_is_good_once_and_a_state_of_nobody_is_refused() {
     shared(async |fleet| {
         let tenant = Tenant::new(fleet).await?;
         let (who, _) = tenant.newcomer().await?;
-        let asked = tenant.ask_for_consent().await?;
-        let way_back = tenant.answer(&asked, &who.username, ConsentAnswer::Allow).await?;
-        let first = tenant.come_back(&way_back).await?;
+        let asked = tenant.person().ask().await?;
+        let way_back = tenant.person().answer(&asked, &who.username, ConsentAnswer::Allow).await?;
+        let first = tenant.person().come_back(&way_back).await?;
         ensure!(first["outcome"] == "connected", "{first:?}");
-        let second = tenant.come_back(&way_back).await?;
+        let second = tenant.person().come_back(&way_back).await?;
         ensure!(second["outcome"] == "used", "{second:?}");
         let mut other_code = way_back.clone();
         let pairs = [("state", asked.state.as_str()), ("code", "another")];
         other_code.query_pairs_mut().clear().extend_pairs(pairs);
-        let third = tenant.come_back(&other_code).await?;
+        let third = tenant.person().come_back(&other_code).await?;
         ensure!(third["outcome"] == "used", "{third:?}");
         for state in ["", "v1.k1.AAAA", "nothing of ours"] {
             let mut address = way_back.clone();
@@ -85,11 +86,11 @@ async fn a_network_that_fails_gives_no_account_and_asks_to_begin_anew() {
     shared(async |fleet| {
         let tenant = Tenant::new(fleet).await?;
         let (who, _) = tenant.newcomer().await?;
-        let asked = tenant.ask_for_consent().await?;
-        let way_back = tenant.answer(&asked, &who.username, ConsentAnswer::Allow).await?;
+        let asked = tenant.person().ask().await?;
+        let way_back = tenant.person().answer(&asked, &who.username, ConsentAnswer::Allow).await?;
         let rule = Rule::on("POST", "/2/oauth2/token", Action::status(503)).user(&who.id);
         tenant.network.fault(rule).await?;
-        let outcome = tenant.come_back(&way_back).await?;
+        let outcome = tenant.person().come_back(&way_back).await?;
         ensure!(outcome["outcome"] == "failed" && outcome["code"] == "unavailable", "{outcome:?}");
         ensure!(outcome["message"].contains("Connect it again"), "{outcome:?}");
         let listed = tenant.api.items("/v1/connections").await?;
@@ -106,7 +107,7 @@ async fn a_code_that_has_ended_connects_nothing() {
         let patch = SettingsPatch { code_lifetime_ms: Some(1), ..SettingsPatch::default() };
         tenant.network.change(&patch).await?;
         let (who, _) = tenant.newcomer().await?;
-        let outcome = tenant.consent(&who.username).await?;
+        let outcome = tenant.person().consent(&who.username).await?;
         ensure!(outcome["outcome"] == "failed", "{outcome:?}");
         ensure!(outcome["code"] == "platform_refused", "{outcome:?}");
         Ok(())
@@ -119,7 +120,7 @@ async fn rights_that_were_not_given_are_named_and_nothing_is_kept() {
     shared(async |fleet| {
         let tenant = Tenant::new(fleet).await?;
         let (who, _) = tenant.newcomer().await?;
-        let mut asked = tenant.ask_for_consent().await?;
+        let mut asked = tenant.person().ask().await?;
         let fewer: Vec<(String, String)> = asked
             .page
             .query_pairs()
@@ -130,8 +131,8 @@ async fn rights_that_were_not_given_are_named_and_nothing_is_kept() {
             })
             .collect();
         asked.page.query_pairs_mut().clear().extend_pairs(&fewer);
-        let way_back = tenant.answer(&asked, &who.username, ConsentAnswer::Allow).await?;
-        let outcome = tenant.come_back(&way_back).await?;
+        let way_back = tenant.person().answer(&asked, &who.username, ConsentAnswer::Allow).await?;
+        let outcome = tenant.person().come_back(&way_back).await?;
         ensure!(outcome["outcome"] == "failed", "{outcome:?}");
         ensure!(outcome["message"].contains("tweet.write, media.write"), "{outcome:?}");
         let grants = tenant.network.grants().await?;
@@ -148,7 +149,7 @@ async fn an_account_may_be_in_two_organizations_and_both_are_told() {
         let tenant = Tenant::new(fleet).await?;
         let account = tenant.connected_account().await?;
         let other = Tenant::new(fleet).await?;
-        let outcome = other.consent(&account.username).await?;
+        let outcome = other.person().consent(&account.username).await?;
         ensure!(outcome["outcome"] == "connected", "{outcome:?}");
         ensure!(outcome["alsoInAnotherOrganization"] == "true", "{outcome:?}");
         ensure!(outcome["connectionId"] != account.connection, "each has its own: {outcome:?}");
@@ -172,15 +173,15 @@ async fn nobody_is_sent_to_an_address_that_is_not_allowed() {
     shared(async |fleet| {
         let tenant = Tenant::new(fleet).await?;
         for bad in ["https://evil.example/accounts", "https://app.example.com/", "nowhere"] {
-            let answer = tenant.start_consent(&[("returnTo", bad)]).await?;
+            let answer = tenant.person().start(&[("returnTo", bad)]).await?;
             ensure!((answer.status, answer.field()) == (422, "returnTo"), "{bad}: {answer:?}");
         }
         let long = format!("{RETURN_TO}/{}", "a".repeat(400));
-        let answer = tenant.start_consent(&[("returnTo", &long)]).await?;
+        let answer = tenant.person().start(&[("returnTo", &long)]).await?;
         ensure!((answer.status, answer.field()) == (422, "returnTo"), "{answer:?}");
-        let answer = tenant.start_consent(&[("returnTo", RETURN_TO), ("actor", " ")]).await?;
+        let answer = tenant.person().start(&[("returnTo", RETURN_TO), ("actor", " ")]).await?;
         ensure!((answer.status, answer.field()) == (422, "actor"), "{answer:?}");
-        let answer = tenant.start_consent(&[]).await?;
+        let answer = tenant.person().start(&[]).await?;
         ensure!((answer.status, answer.field()) == (422, "returnTo"), "{answer:?}");
         let path = format!("/oauth/friendster/start?returnTo={RETURN_TO}");
         let answer = tenant.api.get(&path).await?;
@@ -199,13 +200,13 @@ async fn a_worker_that_is_killed_while_it_exchanges_a_code_leaves_a_clear_answer
     on(Setup::default().workers(1), async |fleet| {
         let tenant = Tenant::new(fleet).await?;
         let (who, _) = tenant.newcomer().await?;
-        let asked = tenant.ask_for_consent().await?;
-        let way_back = tenant.answer(&asked, &who.username, ConsentAnswer::Allow).await?;
+        let asked = tenant.person().ask().await?;
+        let way_back = tenant.person().answer(&asked, &who.username, ConsentAnswer::Allow).await?;
         let hold = Action::hold("exchange", simulator::When::After);
         tenant.network.fault(Rule::on("POST", "/2/oauth2/token", hold)).await?;
         let waiting = tokio::spawn({
             let (tenant, way_back): (Tenant, Url) = (tenant.clone(), way_back);
-            async move { tenant.come_back(&way_back).await }
+            async move { tenant.person().come_back(&way_back).await }
         });
         tenant.network.wait_hold("exchange", Duration::from_secs(10)).await?;
         fleet.workers()[0].kill().await?;
@@ -213,7 +214,7 @@ async fn a_worker_that_is_killed_while_it_exchanges_a_code_leaves_a_clear_answer
         let outcome = waiting.await??;
         ensure!(outcome["outcome"] == "failed", "{outcome:?}");
         ensure!(outcome["message"].contains("Connect it again"), "{outcome:?}");
-        let again = tenant.consent(&who.username).await?;
+        let again = tenant.person().consent(&who.username).await?;
         ensure!(again["outcome"] == "connected", "{again:?}");
         Ok(())
     })

@@ -55,7 +55,7 @@ async fn a_dead_grant_is_told_once_and_all_that_waits_goes_out_after_reconnectin
         let refused = tenant.schedule_on(&version, &account, fleet_tests::harness::in_ms(60_000));
         ensure!(refused.await.is_err(), "nobody schedules for an account that is lost");
 
-        let outcome = tenant.consent(&account.username).await?;
+        let outcome = tenant.person().consent(&account.username).await?;
         ensure!(outcome["connectionId"] == account.connection, "{outcome:?}");
         for planned in &planned {
             let schedule = tenant.published(planned).await?;
@@ -79,7 +79,7 @@ async fn an_account_without_a_refresh_token_waits_for_its_person() {
         ensure!(seen["inactiveReason"].is_string(), "{seen}");
         ensure!(told_to_reconnect(&tenant, &tenant.account).await? == 1);
         nothing_at_network(&tenant, &planned).await?;
-        let outcome = tenant.consent(&tenant.account.username).await?;
+        let outcome = tenant.person().consent(&tenant.account.username).await?;
         ensure!(outcome["reconnected"] == "true", "{outcome:?}");
         tenant.published(&planned).await?;
         Ok(())
@@ -114,7 +114,7 @@ async fn lost_answer(fleet: &Fleet, tenant: &Tenant, account: &Account) -> Resul
     ensure!(reason.contains("econnect needed: refresh answer lost"), "{reason}");
     ensure!(told_to_reconnect(tenant, account).await? == 1);
     ensure!(refreshes(tenant, account).await?.len() == 2, "it is not used a third time");
-    let outcome = tenant.consent(&account.username).await?;
+    let outcome = tenant.person().consent(&account.username).await?;
     ensure!(outcome["reconnected"] == "true", "{outcome:?}");
     Ok(())
 }

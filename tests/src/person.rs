@@ -6,13 +6,23 @@ use std::collections::BTreeMap;
 
 use anyhow::{Context, Result, ensure};
 use reqwest::{Response, Url, redirect};
-use simulator::{ConsentAnswer, NewConsent};
+use simulator::{Client, ConsentAnswer, NewConsent};
 
-use super::tenant::{Account, Tenant};
-use crate::api::Answer;
+use crate::api::{Answer, Api};
 
 /// Where people are sent in the end.
 pub const RETURN_TO: &str = "https://app.example.com/accounts";
+
+/// A person of an organization, in front of a browser.
+#[derive(Clone, Debug)]
+pub struct Person {
+    /// The organization's frontend.
+    pub api: Api,
+    /// The network.
+    pub network: Client,
+    /// What the frontend calls the person.
+    pub name: String,
+}
 
 /// A consent page that a person looks at.
 #[derive(Clone, Debug)]
@@ -23,34 +33,32 @@ pub struct Consenting {
     pub state: String,
 }
 
-impl Tenant {
+impl Person {
     /// Asks to be sent to a consent page, whatever the answer.
     ///
     /// # Errors
     /// When there is no answer.
-    pub async fn start_consent(&self, query: &[(&str, &str)]) -> Result<Answer> {
+    pub async fn start(&self, query: &[(&str, &str)]) -> Result<Answer> {
         let url = format!("{}/oauth/x/start", self.api.base_url());
         let request = browser()?.get(url).bearer_auth(self.api.token()).query(query);
         self.api.send(request).await
     }
 
-    /// Sends a person to the consent page.
+    /// Is sent to the consent page.
     ///
     /// # Errors
     /// When the API refuses.
-    pub async fn ask_for_consent(&self) -> Result<Consenting> {
-        let query = [("returnTo", RETURN_TO), ("actor", "anna@bakery.example")];
-        let answer = self.start_consent(&query).await?;
+    pub async fn ask(&self) -> Result<Consenting> {
+        let answer = self.start(&[("returnTo", RETURN_TO), ("actor", &self.name)]).await?;
         ensure!(answer.status == 302, "{answer:?}");
         let page: Url = answer.body["url"].as_str().context("no page")?.parse()?;
-        let location = answer.headers.get("location").and_then(|value| value.to_str().ok());
-        ensure!(location == Some(page.as_str()), "{answer:?}");
+        ensure!(answer.header("location") == page.as_str(), "{answer:?}");
         let state = page.query_pairs().find(|(name, _)| name == "state");
         let state = state.context("no state")?.1.into_owned();
         Ok(Consenting { page, state })
     }
 
-    /// The person opens the page and answers; tells where the network sends them.
+    /// Opens the page and answers as this user; tells where the network sends the person.
     ///
     /// # Errors
     /// When the network refuses.
@@ -60,14 +68,14 @@ impl Tenant {
         user: &str,
         answer: ConsentAnswer,
     ) -> Result<Url> {
-        let page = browser()?.get(asked.page.clone()).send().await?;
+        let page = go(&asked.page).await?;
         ensure!(page.status() == 200, "the consent page answers {}", page.status());
         let (state, user) = (asked.state.clone(), user.to_owned());
         let way_back = self.network.consent(&NewConsent { state, user, answer }).await?;
         way_back.parse().context("the way back")
     }
 
-    /// The person goes where the network sends them; tells where they end, with the outcome.
+    /// Goes where the network sends the person; tells with what outcome they end.
     ///
     /// # Errors
     /// When they are not sent on.
@@ -80,26 +88,14 @@ impl Tenant {
         Ok(end.query_pairs().into_owned().collect())
     }
 
-    /// Connects an account by consent; tells the outcome.
+    /// Connects an account; tells the outcome.
     ///
     /// # Errors
     /// When a step fails.
     pub async fn consent(&self, user: &str) -> Result<BTreeMap<String, String>> {
-        let asked = self.ask_for_consent().await?;
+        let asked = self.ask().await?;
         let way_back = self.answer(&asked, user, ConsentAnswer::Allow).await?;
         self.come_back(&way_back).await
-    }
-
-    /// A new user of the network, whose account is connected by consent.
-    ///
-    /// # Errors
-    /// When a step fails.
-    pub async fn connected_account(&self) -> Result<Account> {
-        let (who, _) = self.newcomer().await?;
-        let outcome = self.consent(&who.username).await?;
-        ensure!(outcome["outcome"] == "connected", "{outcome:?}");
-        let connection = outcome.get("connectionId").context("no connection")?.clone();
-        Ok(Account { connection, id: who.id, username: who.username, token: String::new() })
     }
 }
 
