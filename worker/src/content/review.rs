@@ -141,7 +141,8 @@ impl Held {
         Err(Failure::Dead(Problem::new(Code::Conflict, message).at(field)))
     }
 
-    /// Puts what is to go out of these versions on hold until they are approved; answers how many.
+    /// Puts what is to go out of these versions on hold until they are approved; answers how many. What
+    /// waits for an approval already says the new reason from now on.
     pub(super) async fn hold(
         &self,
         tx: &mut Claimed,
@@ -150,16 +151,20 @@ impl Held {
     ) -> Result<i64, Failure> {
         let mut count = 0;
         for schedule in &self.schedules {
-            if !schedule.status.goes_out() || !versions.contains(&schedule.content_version_id) {
+            if !versions.contains(&schedule.content_version_id) {
                 continue;
             }
-            let entry =
-                Entry { at: schedule.now, outcome: "on_hold", message: reason, attempt: None };
-            schedules::await_approval(tx, schedule.id, reason, Some(&entry))
-                .await
-                .map_err(failed)?;
-            settle::tell(tx, schedule, "post.on_hold", reason).await?;
-            count += 1;
+            if schedule.status.goes_out() {
+                let entry =
+                    Entry { at: schedule.now, outcome: "on_hold", message: reason, attempt: None };
+                schedules::await_approval(tx, schedule.id, reason, Some(&entry))
+                    .await
+                    .map_err(failed)?;
+                settle::tell(tx, schedule, "post.on_hold", reason).await?;
+                count += 1;
+            } else if schedule.awaits_approval {
+                schedules::await_approval(tx, schedule.id, reason, None).await.map_err(failed)?;
+            }
         }
         Ok(count)
     }

@@ -323,7 +323,8 @@ fn content(value: &Value) -> String {
     }
 }
 
-/// What a conversation is about: the line `Topic: …` of its last user message, or all of that.
+/// What a conversation is about: the line `Topic: …` of its last user message, the first text where the
+/// message is a JSON object, or all of it.
 fn topic(messages: &[Value]) -> String {
     let last = messages.iter().rev().find(|message| message["role"] == "user");
     let text = last.map(|message| content(&message["content"])).unwrap_or_default();
@@ -331,7 +332,13 @@ fn topic(messages: &[Value]) -> String {
         let (head, rest) = line.split_once(':')?;
         head.trim().eq_ignore_ascii_case("topic").then(|| rest.trim().to_owned())
     });
-    let words = line.unwrap_or(text);
+    let first = || match serde_json::from_str::<Value>(&text) {
+        Ok(Value::Object(fields)) => {
+            fields.values().find_map(|field| field.as_str().map(str::to_owned))
+        }
+        _ => None,
+    };
+    let words = line.or_else(first).unwrap_or(text);
     let words = words.split_whitespace().collect::<Vec<_>>().join(" ");
     words.chars().take(80).collect()
 }

@@ -2,6 +2,7 @@
 
 use anyhow::{Result, ensure};
 use fleet_tests::harness::{Tenant, shared};
+use fleet_tests::wait::PATIENCE;
 use serde_json::{Value, json};
 
 use super::{ANN, BOB, ask, is_refused, written};
@@ -202,6 +203,58 @@ async fn of_each_network_one_version_is_selected() {
         ensure!(selected.len() == 1 && selected[0]["id"] == second, "{selected:#?}");
         let again = tenant.api.done("version.select", select(&second)).await?;
         ensure!(again["deselectedVersionId"].is_null(), "{again}");
+        Ok(())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_worker_too_refuses_what_is_another_organizations() {
+    shared(async |fleet| {
+        let (tenant, other) = (Tenant::new(fleet).await?, Tenant::new(fleet).await?);
+        let (content, foreign) = (written(&tenant, "Ours").await?, written(&other, "Theirs").await?);
+        let say = json!({ "contentVersionId": foreign.version, "comment": "Secret" });
+        let theirs = other.api.done("comment.add", say).await?["commentId"].take();
+        let edit = foreign.edit(&other, "Theirs, edited").await?["editId"].take();
+        let before = (foreign.request(&other).await?, foreign.version(&other).await?);
+        let (request, version) = (&foreign.request, &foreign.version);
+        let cases = [
+            ("content.approve", json!({ "contentRequestId": request })),
+            ("content.reject", json!({ "contentRequestId": request, "reason": "Mine" })),
+            ("version.select", json!({ "contentVersionId": version })),
+            ("version.edit", json!({ "contentVersionId": version, "text": "Mine" })),
+            ("version.revert", json!({ "contentVersionId": version, "editId": edit })),
+            ("version.revert", json!({ "contentVersionId": content.version, "editId": edit })),
+            ("comment.add", json!({ "contentVersionId": version, "comment": "Mine" })),
+            (
+                "comment.add",
+                json!({
+                    "contentVersionId": content.version, "comment": "Mine", "parentCommentId": theirs,
+                }),
+            ),
+            ("comment.edit", json!({ "commentId": theirs, "comment": "Mine" })),
+            ("comment.resolve", json!({ "commentId": theirs, "resolved": true })),
+        ];
+        let mut asked = Vec::new();
+        for (kind, args) in cases {
+            // As if the API had not looked.
+            let id = fleet.database.text("select gen_random_uuid()").await?;
+            let sql = format!(
+                "insert into jobs (id, organization_id, actor, origin, queue, kind, args_version, args,
+                                   state, priority, run_at, max_attempts, notify_end)
+                 values ('{id}', '{}', 'mallory', 'api', 'interactive', '{kind}', 1, '{args}', 'ready',
+                         0, now(), 5, false)",
+                tenant.organization
+            );
+            fleet.database.run(&sql).await?;
+            asked.push((kind, id));
+        }
+        for (kind, id) in asked {
+            let ended = tenant.api.job_ended(&id, PATIENCE).await?;
+            ensure!(ended["state"] == "dead", "{kind}: {ended}");
+            ensure!(ended["errors"][0]["code"] == "not_found", "{kind}: {ended}");
+        }
+        ensure!((foreign.request(&other).await?, foreign.version(&other).await?) == before);
         Ok(())
     })
     .await;

@@ -110,9 +110,10 @@ async fn requiring_approval_holds_what_is_not_approved_and_no_more_of_it_lets_it
         let types = told(&tenant, &tenant.organization).await?;
         ensure!(types == ["organization.approval_required"], "{types:?}");
         rejected.reject(&tenant, "Never").await?;
+        awaits_approval(&tenant, no, "Never").await?;
         require_approval(&tenant, false).await?;
         ensure!(tenant.api.schedule(&forgotten.id).await?["status"] == "scheduled");
-        awaits_approval(&tenant, no, "approved").await
+        awaits_approval(&tenant, no, "Never").await
     })
     .await;
 }

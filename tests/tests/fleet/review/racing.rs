@@ -6,9 +6,10 @@ use std::collections::BTreeMap;
 use anyhow::{Context, Result, ensure};
 use chrono::{DateTime, TimeDelta, Utc};
 use fleet_tests::api::Ask;
-use fleet_tests::harness::{Planned, Tenant, in_ms, shared};
+use fleet_tests::harness::{Login, Planned, Tenant, in_ms, shared};
 use fleet_tests::wait::{self, PATIENCE};
 use serde_json::{Value, json};
+use sqlx::{AssertSqlSafe, Row};
 
 use super::{ANN, BOB, Written, require_approval, written};
 use crate::publishing::calls;
@@ -151,6 +152,47 @@ async fn an_edit_and_a_post_of_what_was_before_never_both_happen_unexplained() {
             round(&tenant, object, &mut tally).await?;
         }
         told(&tally, "edits")
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn who_publishes_or_schedules_waits_for_a_decision_that_is_being_written() {
+    shared(async |fleet| {
+        let tenant = Tenant::new(fleet).await?;
+        let (content, other) = (written(&tenant, "Decided").await?, written(&tenant, "Too").await?);
+        let planned = content.schedule(&tenant, in_ms(2_000)).await?;
+        let mut reviewer = fleet.database.connect(Login::Owner).await?;
+        let mut run = async |sql: &str| -> Result<i64> {
+            let rows = sqlx::raw_sql(AssertSqlSafe(sql.to_owned())).fetch_all(&mut reviewer).await?;
+            Ok(rows.first().map_or(Ok(0), |row| row.try_get(0))?)
+        };
+        let both = format!("id in ('{}', '{}')", content.request, other.request);
+        run("begin").await?;
+        run(&format!("select 1::bigint from content_requests where {both} for no key update")).await?;
+        let plan = json!({
+            "contentVersionId": other.version, "platformConnectionId": tenant.account.connection,
+            "at": "2100-01-01T00:00:00", "timezone": "UTC",
+        });
+        let creating = tenant.api.enqueue("schedule.create", plan).await?;
+        wait::until("both wait for the decision", PATIENCE, async || {
+            let waiting = "select count(*) from pg_locks
+                           where not granted and transactionid = pg_current_xact_id()::xid";
+            Ok((run(waiting).await? == 2).then_some(()))
+        })
+        .await?;
+        run(&format!(
+            "update content_requests set status = 'rejected', rejected_by = 'ann', rejected_at = now(),
+                 rejection_reason = 'No.' where {both}"
+        ))
+        .await?;
+        run("commit").await?;
+        let schedule = tenant.api.schedule_is(&planned.id, "on_hold", PATIENCE).await?;
+        ensure!(schedule["awaitsApproval"] == true, "{schedule}");
+        let created = tenant.api.job_ended(&creating, PATIENCE).await?;
+        ensure!(created["errors"][0]["code"] == "not_approved", "{created}");
+        ensure!(calls(&tenant, &planned).await? == 0);
+        Ok(())
     })
     .await;
 }

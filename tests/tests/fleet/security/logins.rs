@@ -37,6 +37,13 @@ async fn furnished(fleet: &Fleet) -> Result<Tenant> {
     tenant.attach_image(&version).await?;
     let brief = json!({ "brief": "Furnished by a model", "platforms": ["TWITTER"] });
     tenant.api.done("content.generate", brief).await?;
+    let shown = tenant.api.read(&format!("/v1/content-versions/{version}")).await?;
+    let approve = json!({ "contentRequestId": shown["contentRequestId"] });
+    tenant.api.done("content.approve", approve).await?;
+    let edit = json!({ "contentVersionId": version, "text": "Furnished anew" });
+    tenant.api.done("version.edit", edit).await?;
+    let comment = json!({ "contentVersionId": version, "comment": "Nice." });
+    tenant.api.done("comment.add", comment).await?;
     let planned = tenant.plan("Furnished too", &tenant.account, 1_000).await?;
     tenant.published(&planned).await?;
     tenant.plan("Not yet", &tenant.account, 3_600_000).await?;
@@ -59,7 +66,8 @@ async fn the_apis_login_may_only_enqueue_and_read_its_organizations_rows() {
         let mut api = fleet.database.connect(Login::Api).await?;
         let tables = [
             "jobs", "job_history", "files", "content_requests", "content_versions", "media_attachments",
-            "schedules", "publish_intents", "published_posts", "events", "generations", "usage_counts",
+            "content_reviews", "content_edit_history", "content_comments", "schedules", "publish_intents",
+            "published_posts", "events", "generations", "usage_counts",
         ];
         // Without an organization there is nothing to see.
         for table in tables.into_iter().chain(["organizations", "idempotency_keys"]) {
@@ -200,6 +208,8 @@ async fn the_schedulers_login_sees_no_token_and_writes_no_content() {
             "update content_requests set brief = 'other'",
             "select model from generations",
             "update plan_limits set most = null",
+            "select comment from content_comments",
+            "update schedules set awaits_approval = false, scheduled_at = now()",
             "update platform_connections set is_active = false",
             "update schedules set published_post_id = '1'",
             "update schedules set scheduled_at = now()",
@@ -231,6 +241,8 @@ async fn the_workers_login_changes_neither_the_schema_nor_the_past() {
             "delete from job_history",
             "delete from schedules",
             "delete from published_posts",
+            "update content_reviews set decided_by = 'mallory'",
+            "delete from content_edit_history",
             "update events set message = 'nothing happened'",
             "insert into job_kinds values ('post.publish', 'organization')",
             "set role ezre_api",
