@@ -210,25 +210,42 @@ pub async fn activate(conn: &mut Conn, id: ConnectionId, tokens: &SealedTokens) 
     Ok(())
 }
 
-/// Makes a connection unusable and wipes its tokens. What waited for it to be connected again waits
-/// no longer.
+/// Makes a connection unusable and wipes its tokens; answers the one with which its grant can be ended at
+/// the network, sealed. What waited for it to be connected again waits no longer.
 ///
 /// # Errors
 /// [`crate::Error::Unavailable`].
-pub async fn wipe(conn: &mut Conn, id: ConnectionId, reason: &str) -> Result<()> {
-    sqlx::query!(
-        "update platform_connections set access_token = null, refresh_token = null,
-             token_expires_at = null, is_active = false, inactive_reason = $2, updated_at = now(),
-             token_version = token_version + 1, refresh_owner = null, refresh_until = null,
-             refresh_spent = false, refresh_doubt_at = null, refused_at = null
-         where id = $1",
+pub async fn wipe(conn: &mut Conn, id: ConnectionId, reason: &str) -> Result<Option<LastToken>> {
+    let last = sqlx::query!(
+        r#"with old as (
+               select id, access_token, refresh_token from platform_connections where id = $1 for update
+           )
+           update platform_connections c set access_token = null, refresh_token = null,
+               token_expires_at = null, is_active = false, inactive_reason = $2, updated_at = now(),
+               token_version = token_version + 1, refresh_owner = null, refresh_until = null,
+               refresh_spent = false, refresh_doubt_at = null, refused_at = null
+           from old where c.id = old.id
+           returning old.access_token, old.refresh_token"#,
         id.0,
         reason
     )
-    .execute(&mut *conn)
+    .fetch_optional(&mut *conn)
     .await?;
     ledger::reopen_key(conn, &connection_key(id)).await?;
-    Ok(())
+    Ok(last.and_then(|row| match (row.refresh_token, row.access_token) {
+        (Some(token), _) => Some(LastToken { token, is_refresh: true }),
+        (None, Some(token)) => Some(LastToken { token, is_refresh: false }),
+        (None, None) => None,
+    }))
+}
+
+/// The token with which a grant is ended at its network.
+#[derive(Clone, Debug)]
+pub struct LastToken {
+    /// The token, sealed for its row.
+    pub token: String,
+    /// Whether it is the refresh token, and not the access token.
+    pub is_refresh: bool,
 }
 
 /// The network's name in a row, read.

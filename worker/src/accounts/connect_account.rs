@@ -12,6 +12,7 @@ use std::sync::Arc;
 use url::Url;
 
 use super::store_account::{Granted, identify, store_account, unsealed};
+use super::tokens::end_at_network;
 use crate::fleet::Fleet;
 use crate::run::{Answer, Run, failed};
 use connectors::{GrantError, Tokens};
@@ -36,6 +37,8 @@ pub(crate) async fn connect_account(run: Run<ConnectAccount>) -> Answer<ConnectA
     let now = store::now(&mut tx).await.map_err(failed)?;
     drop(tx);
     in_time(platform, args.issued_at, now)?;
+    // From here on to the end: a code is good once.
+    let _shield = run.stop.shield();
     let exchanging = exchange(run.fleet.clone(), platform, code, verifier, redirect_url);
     let tokens = run.shielded(exchanging).await.unwrap_or_else(|error| {
         tracing::error!(%error, "an exchange broke off");
@@ -180,14 +183,9 @@ fn granted(platform: Platform, tokens: &Tokens, now: DateTime<Utc>) -> Result<Gr
     })
 }
 
-/// Tokens that nobody will use end at the network too, if it can be told.
-async fn end_tokens(fleet: &Fleet, platform: Platform, tokens: &Tokens) {
-    let token = tokens.refresh.as_ref().unwrap_or(&tokens.access);
-    if let Some(oauth) = fleet.oauth(platform)
-        && let Err(error) = oauth.revoke(token).await
-    {
-        tracing::warn!(%error, "tokens that are not used could not be ended");
-    }
+async fn end_tokens(fleet: &Arc<Fleet>, platform: Platform, tokens: &Tokens) {
+    let token = tokens.refresh.as_ref().unwrap_or(&tokens.access).clone();
+    end_at_network(fleet.clone(), platform, token).await;
 }
 
 #[cfg(test)]

@@ -5,10 +5,14 @@
 //! the tokens, so that whoever brings new ones lets go of all that wait.
 
 use chrono::{DateTime, TimeDelta, Utc};
+use secrecy::SecretString;
+use std::sync::Arc;
 
+use crate::fleet::Fleet;
 use crate::run::{Run, failed};
 use jobs::kinds::RefreshConnection;
 use jobs::{ConnectionId, Failure, JobKind, NewJob, OrganizationId, Origin, Wait, connection_key};
+use platforms::Platform;
 use store::connections::refresh::{self, Over};
 use store::{Claimed, ledger};
 
@@ -77,6 +81,15 @@ impl TokenOver<'_> {
             None => "the account's token is being refreshed".to_owned(),
         };
         ledger::close_key(tx, &key, Some(until), &reason).await.map_err(failed)
+    }
+}
+
+/// Ends tokens that nobody will use at their network too, if it can be told.
+pub(super) async fn end_at_network(fleet: Arc<Fleet>, platform: Platform, token: SecretString) {
+    if let Some(oauth) = fleet.oauth(platform)
+        && let Err(error) = oauth.revoke(&token).await
+    {
+        tracing::warn!(%error, "tokens that are not used could not be ended at the network");
     }
 }
 

@@ -87,6 +87,26 @@ async fn an_account_without_a_refresh_token_waits_for_its_person() {
     .await;
 }
 
+#[tokio::test]
+async fn a_disconnected_account_is_forgotten_at_the_network_too() {
+    shared(async |fleet| {
+        let tenant = Tenant::new(fleet).await?;
+        let account = tenant.connected_account().await?;
+        let args = serde_json::json!({ "connectionId": account.connection });
+        tenant.api.done("connection.disconnect", args).await?;
+        wait::until("the grant ends at the network", PATIENCE, async || {
+            let grants = tenant.network.grants().await?;
+            let mine = grants.into_iter().find(|grant| grant.user_id == account.id);
+            Ok(mine.filter(|grant| grant.ended))
+        })
+        .await?;
+        let outcome = tenant.person().consent(&account.username).await?;
+        ensure!(outcome["connectionId"] == account.connection, "{outcome:?}");
+        Ok(())
+    })
+    .await;
+}
+
 /// The answer to a refresh is lost, in this way; the access token lives on.
 async fn lost_answer(fleet: &Fleet, tenant: &Tenant, account: &Account) -> Result<()> {
     let seen = wait::until("the old token was refused", PATIENCE, async || {
