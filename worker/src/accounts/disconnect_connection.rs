@@ -69,8 +69,11 @@ fn opened(
     connection: &Connection,
     last: &LastToken,
 ) -> Option<(Platform, SecretString)> {
-    let place =
-        if last.is_refresh { refresh_token_at(connection.id) } else { access_token_at(connection.id) };
+    let place = if last.is_refresh {
+        refresh_token_at(connection.id)
+    } else {
+        access_token_at(connection.id)
+    };
     let sealed: Sealed = last.token.parse().ok()?;
     let token = run.fleet.token_keys.open(&sealed, &place).ok()?;
     Some((connection.platform.parse().ok()?, token))

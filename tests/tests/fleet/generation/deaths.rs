@@ -1,9 +1,10 @@
-//! Workers that die, or leave, while a model writes.
+//! Workers that die, or leave, while a model writes. `EZRE_KILLS=100 bin/test -p fleet-tests whenever`
+//! kills more of them.
 
 use std::time::{Duration, Instant};
 
-use anyhow::ensure;
-use fleet_tests::harness::{Setup, Tenant, on};
+use anyhow::{Context, Result, ensure};
+use fleet_tests::harness::{Fleet, Setup, Tenant, on};
 use fleet_tests::wait::{self, PATIENCE};
 use nix::sys::signal::Signal;
 use serde_json::Value;
@@ -84,6 +85,86 @@ async fn what_a_quarantined_generation_left_behind_is_given_back() {
         ensure!(used(&tenant.api, "generations").await? == (0, 0));
         let path = request["id"].as_str().unwrap();
         tenant.api.event(path, "content.generation_failed", PATIENCE).await?;
+        Ok(())
+    })
+    .await;
+}
+
+/// How many workers are killed unless somebody wants more.
+const KILLS: usize = 10;
+
+/// Kills a worker that runs one of these jobs right now, if any does, and starts another.
+async fn kill_one(fleet: &Fleet, tenant: &Tenant) -> Result<bool> {
+    let running = tenant.api.items("/v1/jobs?kind=content.generate&state=running").await?;
+    let workers = fleet.operator().items("/v1/workers").await?;
+    for job in running {
+        let worker = workers.iter().find(|worker| worker["id"] == job["worker"]);
+        let pid = worker.and_then(|worker| worker["pid"].as_u64());
+        let of_fleet = fleet.workers().into_iter().find(|worker| Some(worker.pid().into()) == pid);
+        if let Some(worker) = of_fleet.filter(|worker| worker.ended().is_none()) {
+            worker.kill().await?;
+            fleet.start_worker().await?;
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+#[tokio::test]
+async fn whenever_workers_are_killed_each_generation_counts_once_or_not_at_all() {
+    let kills = std::env::var("EZRE_KILLS").ok().and_then(|kills| kills.parse().ok());
+    let kills = kills.unwrap_or(KILLS);
+    on(Setup::default().workers(3), async |fleet| {
+        let tenant = Tenant::new(fleet).await?;
+        let about = tenant.text("Under fire");
+        trap(&tenant, &about, Action::SlowStream { ms: 20 }, u64::MAX).await?;
+        let (mut killed, mut asked) = (0, 0);
+        while killed < kills {
+            for _ in 0..2 {
+                tenant.api.enqueue("content.generate", brief(&format!("{about} {asked}"))).await?;
+                asked += 1;
+            }
+            let before = asks(&tenant, &about).await?.len();
+            let heard = async || Ok((asks(&tenant, &about).await?.len() > before).then_some(()));
+            // Sometimes as soon as a model is asked, sometimes in the middle of whatever goes on.
+            if killed % 2 == 0 {
+                wait::until("a model is asked", PATIENCE, heard).await?;
+            }
+            killed += usize::from(kill_one(fleet, &tenant).await?);
+        }
+        let path = "/v1/jobs?kind=content.generate&limit=200";
+        let look = async || tenant.api.items(path).await;
+        let is_over = |job: &Value| matches!(job["state"].as_str(), Some("done" | "dead"));
+        let all_over = |jobs: &Vec<Value>| jobs.iter().all(is_over);
+        let limit = Duration::from_secs(120);
+        let jobs = wait::until_right("every job has ended", limit, look, all_over).await?;
+        ensure!(jobs.len() == asked, "{} jobs of {asked}", jobs.len());
+        let done = jobs.iter().filter(|job| job["state"] == "done").count();
+        let look = async || used(&tenant.api, "generations").await;
+        let settled = |used: &(i64, i64)| used.1 == 0;
+        let used = wait::until_right("nothing stays reserved", PATIENCE, look, settled).await?;
+        ensure!(used.0 == i64::try_from(done)?, "{used:?} for {done} done");
+        let requests = tenant.api.items("/v1/content-requests?limit=200").await?;
+        for job in &jobs {
+            let of_job: Vec<_> =
+                requests.iter().filter(|request| request["jobId"] == job["id"]).collect();
+            ensure!(of_job.len() <= 1, "{of_job:?}");
+            let Some(request) = of_job.first() else {
+                ensure!(job["state"] == "dead", "{job}");
+                continue;
+            };
+            let wanted = if job["state"] == "done" { ("in_review", 1) } else { ("failed", 0) };
+            let versions = versions(&tenant.api, request).await?.len();
+            let status = request["status"].as_str().context("a status")?;
+            ensure!((status, versions) == wanted, "{versions} versions: {request} {job}");
+        }
+        #[expect(clippy::print_stderr, reason = "figures are for people")]
+        {
+            let quarantined = asked - done;
+            eprintln!(
+                "{killed} kills, {asked} generations: {done} done, {quarantined} quarantined"
+            );
+        }
         Ok(())
     })
     .await;
