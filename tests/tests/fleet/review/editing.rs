@@ -209,7 +209,7 @@ async fn of_each_network_one_version_is_selected() {
 }
 
 #[tokio::test]
-async fn a_worker_too_refuses_what_is_another_organizations() {
+async fn a_worker_too_refuses_what_is_another_organizations_and_what_the_network_does_not_take() {
     shared(async |fleet| {
         let (tenant, other) = (Tenant::new(fleet).await?, Tenant::new(fleet).await?);
         let (content, foreign) = (written(&tenant, "Ours").await?, written(&other, "Theirs").await?);
@@ -235,8 +235,11 @@ async fn a_worker_too_refuses_what_is_another_organizations() {
             ("comment.edit", json!({ "commentId": theirs, "comment": "Mine" })),
             ("comment.resolve", json!({ "commentId": theirs, "resolved": true })),
         ];
+        let of_ours = json!({ "contentVersionId": content.version, "text": "a".repeat(281) });
+        let cases = cases.map(|(kind, args)| (kind, args, "not_found"));
+        let cases = cases.into_iter().chain([("version.edit", of_ours, "content_rejected")]);
         let mut asked = Vec::new();
-        for (kind, args) in cases {
+        for (kind, args, code) in cases {
             // As if the API had not looked.
             let id = fleet.database.text("select gen_random_uuid()").await?;
             let sql = format!(
@@ -247,12 +250,12 @@ async fn a_worker_too_refuses_what_is_another_organizations() {
                 tenant.organization
             );
             fleet.database.run(&sql).await?;
-            asked.push((kind, id));
+            asked.push((kind, id, code));
         }
-        for (kind, id) in asked {
+        for (kind, id, code) in asked {
             let ended = tenant.api.job_ended(&id, PATIENCE).await?;
             ensure!(ended["state"] == "dead", "{kind}: {ended}");
-            ensure!(ended["errors"][0]["code"] == "not_found", "{kind}: {ended}");
+            ensure!(ended["errors"][0]["code"] == code, "{kind}: {ended}");
         }
         ensure!((foreign.request(&other).await?, foreign.version(&other).await?) == before);
         Ok(())

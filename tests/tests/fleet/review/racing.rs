@@ -98,7 +98,8 @@ async fn round(
         content.approve(tenant).await?;
         contents.push(content);
     }
-    let at = in_ms(2_500);
+    // Time enough to plan them all one by one.
+    let at = in_ms(6_000);
     let mut raced = Vec::new();
     for (n, content) in contents.iter().enumerate() {
         let planned = content.schedule(tenant, at).await?;

@@ -99,7 +99,7 @@ async fn full_run(fleet: &Fleet, tenant: &Tenant) -> Result<Vec<Secret>> {
     secrets.push(Secret::new("an unknown key", stranger));
     ensure!(api.with_token(stranger).get("/v1/jobs").await?.status == 401);
     // Everything has its end.
-    for about in ["on_hold", "published", "failed"] {
+    for about in ["published", "failed"] {
         let path = format!("/v1/schedules?status={about}");
         let what = format!("a schedule is {about}");
         fleet_tests::wait::until(&what, fleet_tests::wait::PATIENCE, async || {
@@ -107,7 +107,12 @@ async fn full_run(fleet: &Fleet, tenant: &Tenant) -> Result<Vec<Secret>> {
         })
         .await?;
     }
-    api.schedule_is(&planned.id, "on_hold", fleet_tests::wait::PATIENCE).await?;
+    let job = fleet.job_of("post.publish", &planned.id).await?;
+    let job = job["id"].as_str().unwrap().to_owned();
+    let see = async || api.job(&job).await;
+    let waits = |job: &serde_json::Value| job["waiting"]["code"] == "reconnect";
+    let what = "the post waits for its account";
+    fleet_tests::wait::until_right(what, fleet_tests::wait::PATIENCE, see, waits).await?;
     Ok(secrets)
 }
 
