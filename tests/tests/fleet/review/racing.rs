@@ -181,7 +181,7 @@ async fn who_publishes_or_schedules_waits_for_a_decision_that_is_being_written()
     shared(async |fleet| {
         let tenant = Tenant::new(fleet).await?;
         let (content, other) = (written(&tenant, "Decided").await?, written(&tenant, "Too").await?);
-        let planned = content.schedule(&tenant, in_ms(2_000)).await?;
+        let planned = content.schedule(&tenant, in_ms(3_000)).await?;
         let mut reviewer = fleet.database.connect(Login::Owner).await?;
         let mut run = async |sql: &str| -> Result<i64> {
             let rows = sqlx::raw_sql(AssertSqlSafe(sql.to_owned())).fetch_all(&mut reviewer).await?;
