@@ -24,6 +24,6 @@ alter table platform_connections
         check ((refresh_owner is null) = (refresh_until is null));
 
 
-grant select (id, organization_id, is_active, token_expires_at, tokens_at, token_version, refresh_until,
+grant select (id, organization_id, is_active, token_expires_at, tokens_at, token_version,
               refresh_spent, refreshable)
     on platform_connections to ezre_scheduler;

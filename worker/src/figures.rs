@@ -48,6 +48,9 @@ pub(crate) fn start(telemetry: &Telemetry, main: &Store, lease: &Store) {
         parked(reason, 0);
     }
     describe_counter!(REFRESHES, Unit::Count, "Calls to refresh tokens, by what came of them");
+    for outcome in ["refreshed", "dead", "refused", "not_sent", "failed", "lost"] {
+        counter!(REFRESHES, "outcome" => outcome).increment(0);
+    }
     for (name, store) in [("main", main.clone()), ("lease", lease.clone())] {
         telemetry.at_scrape(move || {
             let store::Connections { open, idle, most } = store.connections();

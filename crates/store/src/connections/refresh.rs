@@ -336,15 +336,15 @@ pub struct Due {
 
 /// At most `limit` accounts whose tokens end within `ahead`, the first to end first: some up to a
 /// quarter later than others, and none before two thirds of its life. Also those whose access token
-/// has ended and cannot be had anew: somebody must say so.
+/// has ended and cannot be had anew: somebody must say so. None for which a job is live already.
 ///
 /// # Errors
 /// [`crate::Error::Unavailable`].
 pub async fn due(conn: &mut Conn, ahead: Duration, limit: i64) -> Result<Vec<Due>> {
     let rows = sqlx::query!(
-        "select id, organization_id, token_version from platform_connections
+        "select id, organization_id, token_version from platform_connections c
          where is_active and token_expires_at <= now() + make_interval(secs => $1)
-           and (refresh_until is null or refresh_until <= now())
+           and not exists (select from jobs j where j.unique_key = 'connection.refresh:' || c.id)
            and case when refreshable and not refresh_spent
                then token_expires_at - least(
                        make_interval(secs => $1) * (1 - 0.25 * abs(hashtext(id::text || token_version) % 1000) / 1000),

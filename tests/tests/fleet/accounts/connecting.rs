@@ -2,13 +2,17 @@
 
 use std::time::Duration;
 
-use anyhow::{Context, ensure};
+use anyhow::{Context, Result, ensure};
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use chrono::{DateTime, TimeDelta, Utc};
-use fleet_tests::harness::{Setup, Tenant, on, shared};
+use fleet_tests::harness::{Fleet, Setup, Tenant, on, shared};
 use fleet_tests::person::{RETURN_TO, go};
 use fleet_tests::wait::PATIENCE;
 use reqwest::Url;
-use serde_json::Value;
+use seal::{Aad, TravelKeys};
+use secrecy::SecretString;
+use serde_json::{Value, json};
 use simulator::{Action, ConsentAnswer, Rule, SettingsPatch};
 
 use super::{connection, is_active};
@@ -76,6 +80,32 @@ async fn a_way_back_is_good_once_and_a_state_of_nobody_is_refused() {
             let (status, body) = (answer.status(), answer.json::<Value>().await?);
             ensure!(status == 400 && body["code"] == "unknown_state", "{state:?}: {body}");
         }
+        Ok(())
+    })
+    .await;
+}
+
+/// A state as the API seals it, whose time is over.
+fn expired_state(fleet: &Fleet, tenant: &Tenant) -> Result<String> {
+    let keys = SecretString::from(format!("k1:{}", fleet.secrets.travel_key));
+    let organization: jobs::OrganizationId = tenant.organization.parse()?;
+    let organization = URL_SAFE_NO_PAD.encode(organization.0.as_bytes());
+    let ended = Utc::now().timestamp() - 1;
+    let state = json!([organization, "anna", RETURN_TO, "v".repeat(43), ended]).to_string();
+    let place = Aad::new("oauth.state", "TWITTER");
+    Ok(TravelKeys::parse(&keys)?.seal(&SecretString::from(state), &place).to_string())
+}
+
+#[tokio::test]
+async fn whoever_comes_back_too_late_is_told_so() {
+    shared(async |fleet| {
+        let tenant = Tenant::new(fleet).await?;
+        let state = expired_state(fleet, &tenant)?;
+        let mut way_back: Url = format!("{}/oauth/x/callback", tenant.api.base_url()).parse()?;
+        way_back.query_pairs_mut().extend_pairs([("state", state.as_str()), ("code", "c")]);
+        let outcome = tenant.person().come_back(&way_back).await?;
+        ensure!(outcome["outcome"] == "expired", "{outcome:?}");
+        ensure!(tenant.api.items("/v1/jobs?kind=connection.connect").await?.is_empty());
         Ok(())
     })
     .await;

@@ -32,7 +32,7 @@ async fn an_edit_ends_the_approval_and_approving_again_lets_the_post_go_out() {
         ensure!(request["status"] == "approved" && request["approvedBy"] == ANN, "{request}");
         let version = content.version(&tenant).await?;
         ensure!(version["isApproved"] == true && version["approvedBy"] == ANN, "{version}");
-        let mut planned = content.schedule(&tenant, in_ms(4_000)).await?;
+        let mut planned = content.schedule(&tenant, in_ms(8_000)).await?;
 
         planned.text = tenant.text("Changed at the last minute");
         let edited = content.edit(&tenant, &planned.text).await?;

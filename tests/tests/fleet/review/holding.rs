@@ -25,7 +25,7 @@ async fn a_schedule_that_waits_for_an_approval_may_be_moved_and_waits_on() {
         require_approval(&tenant, true).await?;
         let content = written(&tenant, "Later").await?;
         content.approve(&tenant).await?;
-        let mut planned = content.schedule(&tenant, in_ms(2_000)).await?;
+        let mut planned = content.schedule(&tenant, in_ms(AN_HOUR)).await?;
         planned.text = tenant.text("Much later");
         content.edit(&tenant, &planned.text).await?;
         tenant.api.done("schedule.update", move_to(&mut planned, AN_HOUR)).await?;
@@ -48,7 +48,7 @@ async fn what_is_approved_too_late_stays_on_hold_until_it_has_another_time() {
         require_approval(&tenant, true).await?;
         let content = written(&tenant, "In time?").await?;
         content.approve(&tenant).await?;
-        let mut planned = content.schedule(&tenant, in_ms(1_500)).await?;
+        let mut planned = content.schedule(&tenant, in_ms(3_000)).await?;
         planned.text = tenant.text("Not in time");
         content.edit(&tenant, &planned.text).await?;
         let passed =
@@ -125,7 +125,7 @@ async fn the_last_look_before_the_call_holds_what_is_no_longer_what_was_approved
         require_approval(&tenant, true).await?;
         let content = written(&tenant, "As approved").await?;
         content.approve(&tenant).await?;
-        let mut planned = content.schedule(&tenant, in_ms(1_500)).await?;
+        let mut planned = content.schedule(&tenant, in_ms(3_000)).await?;
         planned.text = tenant.text("As nobody approved");
         // Past every job: only the look before the call can see this.
         let sql = format!(

