@@ -5,7 +5,7 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 
 use super::database::Login;
 use super::fleet::Fleet;
@@ -58,8 +58,19 @@ impl Fleet {
     /// # Errors
     /// When it cannot be started.
     pub fn spawn_worker(&self) -> Result<Arc<Process>> {
+        self.spawn_worker_with(Vec::new())
+    }
+
+    /// As [`Fleet::spawn_worker`], with settings of its own.
+    ///
+    /// # Errors
+    /// When it cannot be started.
+    pub fn spawn_worker_with(&self, settings: Vec<(&'static str, String)>) -> Result<Arc<Process>> {
         let own = |name: &str| {
-            vec![("WORKER_NAME", name.to_owned()), ("X_API_URL", self.simulator_url.clone())]
+            let mut own =
+                vec![("WORKER_NAME", name.to_owned()), ("X_API_URL", self.simulator_url.clone())];
+            own.extend(settings);
+            own
         };
         self.spawn(&self.processes.workers, ("worker", "worker"), Login::Worker, own)
     }
@@ -91,6 +102,29 @@ impl Fleet {
         let process = Arc::new(Process::start(&name, folder, program, &[], &environment)?);
         known.push(Arc::clone(&process));
         Ok(process)
+    }
+
+    /// Runs a command of the worker's program to its end, with the worker's environment and these settings;
+    /// tells what it has written.
+    ///
+    /// # Errors
+    /// When it ends with anything but success.
+    pub async fn run_worker(
+        &self,
+        arguments: &[&str],
+        settings: &[(&str, String)],
+    ) -> Result<String> {
+        let mut environment = self.setup.settings.clone();
+        environment.extend(self.secrets.environment_of(Login::Worker, self.folder.path()));
+        let url = self.database.url(Login::Worker, None)?;
+        environment.push((Login::Worker.variable().to_owned(), url));
+        let own = settings.iter().map(|(name, value)| ((*name).to_owned(), value.clone()));
+        environment.extend(own);
+        let name = arguments.join("-");
+        let run = Process::start(&name, self.folder.path(), "worker", arguments, &environment)?;
+        let status = run.end(PATIENCE).await?;
+        ensure!(status.success(), "{name} ended with {status}:\n{}", run.tail());
+        Ok(run.log())
     }
 
     /// Starts one more worker, and waits until it works.

@@ -2,6 +2,7 @@
 //! again.
 
 mod connecting;
+mod keys;
 mod losing;
 mod refreshing;
 
