@@ -6,7 +6,7 @@ use anyhow::Context;
 use secrecy::ExposeSecret;
 use std::time::Duration;
 
-use crate::publishing::target::{access_token_at, refresh_token_at};
+use crate::accounts::tokens::{access_token_at, refresh_token_at};
 use boot::WorkerConfig;
 use seal::{Aad, Sealed, TokenKeys};
 use store::connections::keys::{Stored, reseal, stored};

@@ -5,8 +5,7 @@
 
 use serde_json::json;
 
-use super::tokens::end_at_network;
-use crate::publishing::target::{access_token_at, refresh_token_at};
+use super::tokens::{access_token_at, end_at_network, refresh_token_at};
 use crate::run::{Answer, Run, failed};
 use jobs::kinds::{DisconnectConnection, DisconnectedConnection};
 use jobs::{Failure, Problem};

@@ -11,9 +11,9 @@ use secrecy::SecretString;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use super::tokens::{access_token_at, refresh_token_at};
 use crate::figures;
 use crate::fleet::Fleet;
-use crate::publishing::target::{access_token_at, refresh_token_at};
 use crate::run::{Answer, Run, failed};
 use connectors::{GrantError, Refusal, Tokens};
 use jobs::kinds::{RefreshConnection, Refreshed, RefreshedConnection};

@@ -6,7 +6,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::json;
 
-use crate::publishing::target::{access_token_at, refresh_token_at};
+use super::tokens::{access_token_at, refresh_token_at};
 use crate::run::{Run, failed};
 use connectors::{Account, Refusal};
 use jobs::{Code, ConnectionId, Failure, JobKind, Problem, Wait};

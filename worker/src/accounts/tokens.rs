@@ -1,5 +1,5 @@
-//! What a job does when the access token of its account is over: it asks for new tokens, once however
-//! many jobs do, and waits for them.
+//! Where tokens rest, and what a job does when the access token of its account is over: it asks for new
+//! ones, once however many jobs do, and waits for them.
 //!
 //! **Invariant:** an account's key is closed, and a job waits for it, in the transaction that looked at
 //! the tokens, so that whoever brings new ones lets go of all that wait.
@@ -13,11 +13,22 @@ use crate::run::{Run, failed};
 use jobs::kinds::RefreshConnection;
 use jobs::{ConnectionId, Failure, JobKind, NewJob, OrganizationId, Origin, Wait, connection_key};
 use platforms::Platform;
+use seal::Aad;
 use store::connections::refresh::{self, Over};
 use store::{Claimed, ledger};
 
 /// How long an account's jobs wait for new tokens before they look again.
 const LOOK_AGAIN: TimeDelta = TimeDelta::seconds(60);
+
+/// The place of a connection's access token.
+pub(crate) fn access_token_at(id: ConnectionId) -> Aad {
+    Aad::new("platform_connections.access_token", id)
+}
+
+/// The place of a connection's refresh token.
+pub(crate) fn refresh_token_at(id: ConnectionId) -> Aad {
+    Aad::new("platform_connections.refresh_token", id)
+}
 
 /// An access token that is over.
 #[derive(Clone, Copy, Debug)]

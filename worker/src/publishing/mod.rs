@@ -23,7 +23,7 @@ mod publish_post;
 mod reconcile_post;
 mod resolve_post;
 pub(crate) mod settle;
-pub(crate) mod target;
+mod target;
 mod update_schedule;
 mod upload;
 

@@ -4,25 +4,15 @@
 
 use connectors::Access;
 use jobs::{Code, ConnectionId, JobKind, Problem};
-use seal::{Aad, Sealed};
+use seal::Sealed;
 use store::schedules::{self, Locked, Publishable};
 use store::{Conn, connections, content_requests};
 
 use super::decide::{Account, Next};
-use crate::accounts::tokens::waiting;
+use crate::accounts::tokens::{access_token_at, waiting};
 use crate::fleet::Fleet;
 use crate::run::{Run, failed};
 use jobs::Failure;
-
-/// The place of a connection's access token.
-pub(crate) fn access_token_at(id: ConnectionId) -> Aad {
-    Aad::new("platform_connections.access_token", id)
-}
-
-/// The place of a connection's refresh token.
-pub(crate) fn refresh_token_at(id: ConnectionId) -> Aad {
-    Aad::new("platform_connections.refresh_token", id)
-}
 
 /// A schedule that may go out.
 #[derive(Clone, Debug)]
