@@ -33,12 +33,15 @@ pub(crate) struct Scene {
 }
 
 /// What somebody else has locked, until it is let go.
-pub(crate) struct Locked(PgConnection);
+pub(crate) struct Locked {
+    conn: PgConnection,
+    pid: i32,
+}
 
 impl Locked {
     /// Lets it go.
     pub(super) async fn release(mut self) -> Result<()> {
-        sqlx::query("rollback").execute(&mut self.0).await?;
+        sqlx::query("rollback").execute(&mut self.conn).await?;
         Ok(())
     }
 }
@@ -106,7 +109,18 @@ impl Scene {
             query = query.bind(list);
         }
         query.execute(&mut conn).await?;
-        Ok(Locked(conn))
+        let pid = sqlx::query_scalar("select pg_backend_pid()").fetch_one(&mut conn).await?;
+        Ok(Locked { conn, pid })
+    }
+
+    /// Waits until so many of the workers' connections wait for what is locked.
+    pub(super) async fn blocked(&self, by: &Locked, wanted: usize) -> Result<()> {
+        let waiting = format!(
+            "select count(*) from pg_stat_activity
+             where usename = 'ezre_worker' and {} = any (pg_blocking_pids(pid))",
+            by.pid
+        );
+        self.see(&waiting, &[], wanted).await
     }
 
     /// Keeps everybody from writing to a table; reading and locking rows goes on.

@@ -3,13 +3,13 @@
 //! **Invariant:** every account and every generation of a round has reached its boundary before anybody
 //! is killed.
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use serde_json::{Value, json};
 use simulator::{Action, Outcome, Rule, SettingsPatch, When};
 
 use super::stage::{GENERATIONS, Stage};
 use super::step::{Generation, Plan, Refresh};
-use crate::chaos::scene::Locked;
+use crate::chaos::scene::{Locked, Scene};
 use crate::harness::{Account, Lost};
 
 const REFRESH: &str = "refresh";
@@ -19,10 +19,6 @@ const TOKENS: &str = "/2/oauth2/token";
 /// How a round makes tokens that are to be refreshed: those of the accounts have ended, or end soon.
 const ENDED: &str = "now() - interval '1 second'";
 const ENDING: &str = "now() + interval '10 minutes'";
-
-/// What a connection waits for: that somebody lets go of a table, or of a row.
-const FOR_TABLE: &str = "l.relation = 'content_versions'::regclass";
-const FOR_ROW: &str = "l.locktype in ('transactionid', 'tuple')";
 
 const STORED: &str = "select count(*) from platform_connections
     where id = any ($1::uuid[]) and token_expires_at > now() + interval '1 hour'";
@@ -94,31 +90,20 @@ impl<'a> Round<'a> {
         match self.plan.generation {
             Generation::Asked => {
                 self.trap("/v1/*", Action::hold(ASK, When::Before), all).await?;
-                self.ask().await?;
+                ask(scene, &self.briefs).await?;
                 scene.held(ASK, all).await
             }
             Generation::Streaming => {
                 self.trap("/v1/*", Action::SlowStream { ms: 1_000 }, all).await?;
-                self.ask().await?;
+                ask(scene, &self.briefs).await?;
                 scene.see(TOLD, &self.briefs, all).await
             }
             Generation::Answered | Generation::Stored => {
-                self.table = Some(scene.lock_table("content_versions").await?);
-                self.ask().await?;
-                self.blocked(FOR_TABLE, all).await
+                let table = self.table.insert(scene.lock_table("content_versions").await?);
+                ask(scene, &self.briefs).await?;
+                scene.blocked(table, all).await
             }
         }
-    }
-
-    async fn ask(&self) -> Result<()> {
-        let job = |brief: &String| {
-            let args = json!({ "brief": brief, "platforms": ["TWITTER"] });
-            json!({ "kind": "content.generate", "args": args })
-        };
-        let jobs: Vec<Value> = self.briefs.iter().map(job).collect();
-        let answer = self.stage.scene.tenant.api.post("/v1/jobs", &Value::from(jobs)).await?;
-        anyhow::ensure!(answer.is_success(), "{answer:?}");
-        Ok(())
     }
 
     async fn refresh(&mut self) -> Result<()> {
@@ -132,9 +117,9 @@ impl<'a> Round<'a> {
         self.tokens_end(&self.stage.accounts, end).await?;
         scene.held(REFRESH, all).await?;
         if self.plan.refresh.is_answered() {
-            self.rows = Some(scene.lock(ROWS, &self.ids).await?);
+            let rows = self.rows.insert(scene.lock(ROWS, &self.ids).await?);
             scene.release(REFRESH, Outcome::Proceed).await?;
-            self.blocked(FOR_ROW, all).await?;
+            scene.blocked(rows, all).await?;
         }
         Ok(())
     }
@@ -161,16 +146,6 @@ impl<'a> Round<'a> {
         accounts: impl IntoIterator<Item = &'b Account>,
     ) -> Result<()> {
         self.tokens_end(accounts, ENDED).await
-    }
-
-    /// Waits until so many workers' connections wait for a lock of this kind.
-    async fn blocked(&self, lock: &str, all: usize) -> Result<()> {
-        let waiting = format!(
-            "select count(distinct l.pid) from pg_locks l
-             join pg_stat_activity a on a.pid = l.pid
-             where not l.granted and a.usename = 'ezre_worker' and {lock}"
-        );
-        self.stage.scene.see(&waiting, &[], all).await
     }
 
     /// Commits are made and their answers lost, of whatever is to be cut there.
@@ -205,6 +180,17 @@ impl<'a> Round<'a> {
         unlock(&mut self.table).await?;
         scene.start_workers().await
     }
+}
+
+async fn ask(scene: &Scene, briefs: &[String]) -> Result<()> {
+    let job = |brief: &String| {
+        let args = json!({ "brief": brief, "platforms": ["TWITTER"] });
+        json!({ "kind": "content.generate", "args": args })
+    };
+    let jobs: Vec<Value> = briefs.iter().map(job).collect();
+    let answer = scene.tenant.api.post("/v1/jobs", &Value::from(jobs)).await?;
+    ensure!(answer.is_success(), "{answer:?}");
+    Ok(())
 }
 
 async fn unlock(locked: &mut Option<Locked>) -> Result<()> {
