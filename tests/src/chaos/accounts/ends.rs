@@ -10,8 +10,9 @@ use futures::future::try_join_all;
 use simulator::{Entry, Note};
 use sqlx::Row as _;
 
+use super::fates::{Accounts, End, Seen};
 use super::round::Round;
-use super::tally::{Accounts, End, Seen, Tally};
+use super::tally::Tally;
 use crate::harness::{Account, Planned};
 
 const SETTLE: Duration = Duration::from_secs(60);

@@ -9,9 +9,9 @@ use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 use sqlx::Row as _;
 
+use super::fates::Generated;
 use super::round::Round;
 use super::stage::Stage;
-use super::tally::Generated;
 
 const SETTLE: Duration = Duration::from_secs(60);
 

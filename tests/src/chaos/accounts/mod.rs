@@ -7,11 +7,12 @@
 //! | `stage.rs` | the fleet |
 //! | `round.rs` | accounts and generations brought to their boundaries, all at once |
 //! | `ends.rs`, `generated.rs` | what became of the accounts, and of the generations |
-//! | `tally.rs` | the totals |
+//! | `fates.rs`, `tally.rs` | whether it is as promised, and the totals |
 //!
 //! **Invariant:** boundaries come in an order that the seed names, and none again before all others.
 
 mod ends;
+mod fates;
 mod generated;
 mod round;
 mod stage;
