@@ -16,9 +16,8 @@ use super::tally::Tally;
 use crate::harness::{Account, Planned};
 
 const SETTLE: Duration = Duration::from_secs(60);
-/// How soon a post is due: one that is to wait for tokens, and one that is to use what there is.
-const WAITS_MS: i64 = 1_500;
-const AT_ONCE_MS: i64 = 300;
+/// How soon a post is due.
+const SOON_MS: i64 = 2_000;
 
 /// Accounts whose tokens somebody still works on.
 const MOVING: &str =
@@ -60,12 +59,12 @@ impl Round<'_> {
         let every: Vec<&Account> = all.iter().collect();
         let mut posts = Vec::new();
         if !self.plan.lives {
-            posts = self.posts(&every, WAITS_MS).await?;
+            posts = self.posts(&every, SOON_MS).await?;
         }
         scene.see_within(SETTLE, MOVING, &self.ids, 0).await?;
         if self.plan.lives {
             // With the tokens that there are by now.
-            posts = self.posts(&every, AT_ONCE_MS).await?;
+            posts = self.posts(&every, SOON_MS).await?;
         }
         scene.see_within(SETTLE, ON_THEIR_WAY, &ids(&posts), 0).await?;
         let states = self.states().await?;
@@ -75,7 +74,7 @@ impl Round<'_> {
         // These work until their access token ends: it does now, and one more post waits for them.
         let working: Vec<&Account> = is(|state| state.is_active && state.is_spent).collect();
         if !working.is_empty() {
-            posts.extend(self.posts(&working, WAITS_MS).await?);
+            posts.extend(self.posts(&working, SOON_MS).await?);
             self.tokens_have_ended(working.iter().copied()).await?;
             scene.see_within(SETTLE, USABLE, &connections(&working), 0).await?;
         }
