@@ -50,8 +50,7 @@ impl Accounts {
         self.refused += seen.refused;
         self.posts += seen.posts.iter().sum::<usize>();
         let mut wrong = Vec::new();
-        // The first set of tokens is the one with which the round began; the second one is used in
-        // no round.
+        // It makes the one set of tokens with which the round may end.
         if seen.accepted != 1 {
             self.doubled += seen.accepted.saturating_sub(1);
             wrong.push("one refresh was to be accepted");
@@ -80,7 +79,7 @@ impl Accounts {
         match (&end, is_promised) {
             (End::Kept, _) => self.kept += 1,
             (End::Asked(_), true) => self.lost_answers += 1,
-            (End::Asked(_), false) => wrong.push("nothing was lost"),
+            (End::Asked(_), false) => wrong.push("only a lost answer was to be a reason to connect again"),
         }
         self.lost += missing + usize::from(!is_promised);
         if !wrong.is_empty() {
