@@ -79,7 +79,9 @@ impl Accounts {
         match (&end, is_promised) {
             (End::Kept, _) => self.kept += 1,
             (End::Asked(_), true) => self.lost_answers += 1,
-            (End::Asked(_), false) => wrong.push("only a lost answer was to be a reason to connect again"),
+            (End::Asked(_), false) => {
+                wrong.push("only a lost answer was to be a reason to connect again")
+            }
         }
         self.lost += missing + usize::from(!is_promised);
         if !wrong.is_empty() {
