@@ -10,11 +10,14 @@
 //! | `eyes.rs` | what the tables hold |
 //! | `run.rs` | a run, from its beginning to its verdict |
 //! | `verdict.rs`, `posts.rs`, `rescue.rs`, `report.rs` | what came of it |
+//! | `scene.rs` | a fleet whose workers are killed together at a boundary |
 //! | `publish/` | publishing, cut at every step |
+//! | `accounts/` | refreshing tokens and generating content, cut at every step |
 //!
 //! **Invariant:** nothing here is known to the processes: whatever is done to them could be done by
 //! an operator, a network or a machine.
 
+pub mod accounts;
 mod crew;
 mod eyes;
 mod faults;
@@ -27,6 +30,7 @@ mod record;
 mod report;
 mod rescue;
 mod run;
+mod scene;
 mod story;
 mod telling;
 mod troubles;

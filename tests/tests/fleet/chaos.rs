@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use fleet_tests::chaos::{self, Options, Times, publish};
+use fleet_tests::chaos::{self, Options, Times, accounts, publish};
 use fleet_tests::harness::Care;
 
 #[expect(clippy::print_stdout, reason = "shown when the test fails")]
@@ -35,4 +35,14 @@ async fn workers_killed_between_the_steps_of_publishing_publish_nothing_twice() 
     say(&tally.page());
     assert!(tally.is_good(), "{}", tally.line());
     assert_eq!((tally.runs(), tally.boundaries()), (12, 6), "{}", tally.line());
+}
+
+#[tokio::test]
+async fn workers_killed_around_refreshes_and_generations_lose_no_account_and_generate_nothing_twice()
+ {
+    let options = accounts::Options { seed: 20_261_122, kills: 10, care: Care::Quick };
+    let tally = accounts::run(options, say).await.unwrap();
+    say(&tally.page());
+    assert!(tally.is_good(), "{}", tally.line());
+    assert_eq!((tally.kills(), tally.boundaries()), (10, (5, 4)), "{}", tally.line());
 }

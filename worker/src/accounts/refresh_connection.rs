@@ -25,7 +25,7 @@ use store::Claimed;
 use store::connections::refresh::{self, Ended, GaveUp, Lease, Rotated, Taken};
 
 /// What a lease has beyond the call: for its tokens to be stored.
-const STORING: Duration = Duration::from_secs(10);
+const STORING: Duration = Duration::from_secs(5);
 /// How long tokens are tried to be stored after the process was asked to end.
 const LAST_WORDS: Duration = Duration::from_secs(30);
 /// What people read when tokens may have been lost on the way.

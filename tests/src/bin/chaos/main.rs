@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use clap::{Parser, Subcommand};
-use fleet_tests::chaos::{self, Times, publish};
+use fleet_tests::chaos::{self, Times, accounts, publish};
 use fleet_tests::harness::Care;
 
 /// Breaks what can break, and compares what is left with what was promised.
@@ -42,6 +42,18 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Kills workers at every step of refreshing tokens and generating content.
+    Accounts {
+        /// Names the order of the boundaries, and the moments of death.
+        #[arg(long, default_value_t = 1)]
+        seed: u64,
+        /// At least so many workers are killed.
+        #[arg(long, default_value_t = 200)]
+        kills: usize,
+        /// Writes the figures into this document, between its marks.
+        #[arg(long)]
+        report: Option<PathBuf>,
+    },
     /// Kills workers at every step of publishing.
     Publish {
         /// Names the order of the boundaries, and the moments of death.
@@ -62,6 +74,12 @@ async fn main() -> ExitCode {
     let running = async {
         match &arguments.command {
             None => run(&arguments).await,
+            Some(Command::Accounts { seed, kills, report }) => {
+                let options = accounts::Options { seed: *seed, kills: *kills, care: Care::Durable };
+                let tally = accounts::run(options, say).await?;
+                tell("accounts", &tally.page(), &tally.line(), report.as_deref())?;
+                Ok(tally.is_good())
+            }
             Some(Command::Publish { seed, runs, report }) => {
                 let options = publish::Options {
                     seed: *seed,

@@ -73,7 +73,7 @@ pub async fn run(options: Options, say: impl Fn(&str)) -> Result<Tally> {
         tally.add(*step, fates);
         say(&format!("{:>3}/{}: {posts} posts: {}", nth + 1, rounds.len(), step.words()));
     }
-    tally.ended(stage.killed(), started.elapsed().as_secs());
+    tally.ended(stage.scene.killed(), started.elapsed().as_secs());
     Ok(tally)
 }
 

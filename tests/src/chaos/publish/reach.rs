@@ -120,8 +120,8 @@ impl Round<'_> {
     }
 
     async fn die(&mut self, outcome: Outcome) -> Result<()> {
-        self.stage.a_moment().await;
-        self.kill().await?;
+        self.stage.scene.a_moment().await;
+        self.stage.scene.kill_workers().await?;
         for name in [CALL, LOOK, UPLOAD] {
             self.release(name, outcome).await?;
         }

@@ -7,16 +7,15 @@ use std::time::Duration;
 use anyhow::{Result, ensure};
 use serde_json::json;
 use simulator::{Action, Outcome, Rule, What, When};
-use sqlx::{AssertSqlSafe, PgConnection, Row as _};
+use sqlx::Row as _;
 
 use super::stage::{SOON_MS, Stage};
 use super::step::Step;
 use super::tally::Fates;
-use crate::harness::{Login, Lost, Planned};
-use crate::wait;
+use crate::chaos::scene::Locked;
+use crate::harness::{Lost, Planned};
 
-/// How long the posts of a round may take to reach their boundary, and to come to their ends.
-const REACH: Duration = Duration::from_secs(40);
+/// How long the posts of a round may take to come to their ends.
 const SETTLE: Duration = Duration::from_secs(90);
 
 /// Schedules that have not come to their end, or that a job still works on.
@@ -32,7 +31,7 @@ pub(crate) struct Round<'a> {
     mark: String,
     planned: Vec<Planned>,
     ids: Vec<String>,
-    lock: Option<PgConnection>,
+    lock: Option<Locked>,
 }
 
 impl<'a> Round<'a> {
@@ -45,13 +44,13 @@ impl<'a> Round<'a> {
     ) -> Result<Self> {
         let mark = format!("Round {nth}:");
         let pause = json!({ "queue": "publish", "reason": "Until all are due." });
-        stage.tenant.api.done("queue.pause", pause).await?;
+        stage.scene.tenant.api.done("queue.pause", pause).await?;
         let accounts = stage.accounts.iter().cycle().take(posts);
         let wanted: Vec<_> = accounts.map(|account| (mark.as_str(), account, 0)).collect();
         let planned = if step.needs_image() {
             stage.plan_with_images(&wanted).await?
         } else {
-            stage.tenant.plan_together(&wanted, SOON_MS).await?
+            stage.scene.tenant.plan_together(&wanted, SOON_MS).await?
         };
         let ids = planned.iter().map(|planned| planned.id.clone()).collect();
         let round = Self { stage, mark, planned, ids, lock: None };
@@ -64,14 +63,14 @@ impl<'a> Round<'a> {
     /// Lets the posts go.
     pub(super) async fn go(&self) -> Result<()> {
         let queue = json!({ "queue": "publish" });
-        self.stage.tenant.api.done("queue.resume", queue).await.map(drop)
+        self.stage.scene.tenant.api.done("queue.resume", queue).await.map(drop)
     }
 
     /// The next call that publishes each post meets this.
     pub(super) async fn trap(&self, action: Action) -> Result<()> {
         let rule = Rule::on("POST", "/2/tweets", action).text_contains(&self.mark);
         let times = u64::try_from(self.ids.len())?;
-        self.stage.network.fault(rule.times(times)).await?;
+        self.stage.scene.network.fault(rule.times(times)).await?;
         Ok(())
     }
 
@@ -79,58 +78,39 @@ impl<'a> Round<'a> {
     pub(super) async fn hold(&self, method: &str, path: &str, name: &str) -> Result<()> {
         let times = u64::try_from(self.ids.len())?;
         let rule = Rule::on(method, path, Action::hold(name, When::Before)).times(times);
-        self.stage.network.fault(rule).await?;
+        self.stage.scene.network.fault(rule).await?;
         Ok(())
     }
 
     /// Waits until the network holds a request of every post under `name`.
     pub(super) async fn held(&self, name: &str) -> Result<()> {
-        let what = format!("the network holds all {name:?}");
-        wait::until_right(
-            &what,
-            REACH,
-            async || {
-                Ok(self.stage.network.holds().await?.iter().filter(|h| h.name == name).count())
-            },
-            |held| *held == self.ids.len(),
-        )
-        .await
-        .map(drop)
+        self.stage.scene.held(name, self.ids.len()).await
     }
 
     pub(super) async fn release(&self, name: &str, outcome: Outcome) -> Result<()> {
-        self.stage.network.release_as(name, outcome).await?;
-        Ok(())
+        self.stage.scene.release(name, outcome).await
     }
 
     /// Locks the posts' schedules, or their intents, row by row.
     pub(super) async fn lock_rows(&mut self, table: &str) -> Result<()> {
         let column = if table == "schedules" { "id" } else { "schedule_id" };
         let rows = format!("select from {table} where {column} = any ($1::uuid[]) for update");
-        let ids = self.ids.clone();
-        sqlx::query(AssertSqlSafe(rows)).bind(ids).execute(self.lock().await?).await?;
+        self.lock = Some(self.stage.scene.lock(&rows, &self.ids).await?);
         Ok(())
     }
 
     /// Keeps everybody from writing to a table; reading and locking rows goes on.
     pub(super) async fn lock_table(&mut self, table: &str) -> Result<()> {
-        let statement = format!("lock table {table} in share mode");
-        sqlx::query(AssertSqlSafe(statement)).execute(self.lock().await?).await?;
+        self.lock = Some(self.stage.scene.lock_table(table).await?);
         Ok(())
-    }
-
-    async fn lock(&mut self) -> Result<&mut PgConnection> {
-        let mut conn = self.stage.fleet.database.connect(Login::Owner).await?;
-        sqlx::query("begin").execute(&mut conn).await?;
-        Ok(self.lock.insert(conn))
     }
 
     /// Lets go of what was locked.
     pub(super) async fn unlock(&mut self) -> Result<()> {
-        if let Some(mut conn) = self.lock.take() {
-            sqlx::query("rollback").execute(&mut conn).await?;
+        match self.lock.take() {
+            Some(locked) => locked.release().await,
+            None => Ok(()),
         }
-        Ok(())
     }
 
     /// Waits until a worker waits for a lock on behalf of every post.
@@ -143,44 +123,31 @@ impl<'a> Round<'a> {
 
     /// Waits until a statement counts every post.
     pub(super) async fn see(&self, count: &str) -> Result<()> {
-        let see = async || self.stage.eyes.number(count, &self.ids).await;
-        let all = i64::try_from(self.ids.len())?;
-        wait::until_right(count, REACH, see, |seen| *seen == all).await.map(drop)
+        self.stage.scene.see(count, &self.ids, self.ids.len()).await
     }
 
     /// From now on commits are made and their answers lost; what waits for a lock goes on.
     pub(super) async fn lose_commits(&mut self) -> Result<()> {
-        self.stage.loses(Lost::Commits)?;
+        self.stage.scene.loses(Lost::Commits)?;
         self.unlock().await
-    }
-
-    /// Kills all workers.
-    pub(super) async fn kill(&self) -> Result<()> {
-        for worker in self.stage.fleet.workers() {
-            if worker.ended().is_none() {
-                worker.kill().await?;
-            }
-        }
-        Ok(())
     }
 
     /// Puts everything right again, and starts new workers.
     pub(super) async fn mend(&mut self) -> Result<()> {
-        self.stage.loses(Lost::Nothing)?;
+        self.stage.scene.loses(Lost::Nothing)?;
         self.unlock().await?;
-        self.stage.start_workers().await
+        self.stage.scene.start_workers().await
     }
 
     /// Waits for the end of every post, and tells what became of them.
     pub(crate) async fn ends(&self) -> Result<Fates> {
-        let see = async || self.stage.eyes.number(MOVING, &self.ids).await;
-        wait::until_right("every post has come to its end", SETTLE, see, |left| *left == 0).await?;
+        self.stage.scene.see_within(SETTLE, MOVING, &self.ids, 0).await?;
         let sql = "select s.id::text, s.status, s.published_post_id from schedules s
                    where s.id = any ($1::uuid[])";
-        let rows = self.stage.eyes.rows(sql, &self.ids).await?;
+        let rows = self.stage.scene.eyes.rows(sql, &self.ids).await?;
         ensure!(rows.len() == self.ids.len(), "{} schedules", rows.len());
-        let effects = self.stage.network.effects(0).await?;
-        let journal = self.stage.network.journal(0).await?;
+        let effects = self.stage.scene.network.effects(0).await?;
+        let journal = self.stage.scene.network.journal(0).await?;
         let mut fates = Fates::default();
         for row in rows {
             let (id, status): (&str, &str) = (row.get(0), row.get(1));
