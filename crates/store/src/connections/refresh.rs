@@ -244,7 +244,7 @@ pub async fn give_up(
         .await?;
         ledger::reopen_key(&mut *conn, &connection_key(id)).await?;
         let message = format!(
-            "Reconnect needed before {}: refresh answer lost. The account works until then.",
+            "Reconnect needed before {}: refresh answer lost. The account works until then, unless the network ends it sooner.",
             ends_at.format("%Y-%m-%d %H:%M UTC")
         );
         let organization = OrganizationId(row.organization_id);

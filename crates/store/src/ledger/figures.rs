@@ -13,6 +13,8 @@ use jobs::{JobId, Queue};
 pub enum KeyClass {
     /// An account: a person paused it, or limited it.
     Account,
+    /// A connected account that waits for tokens or for its person.
+    Connection,
     /// An organization's work in one queue.
     Organization,
     /// One call of a network, for one account.
@@ -27,8 +29,9 @@ pub enum KeyClass {
 
 impl KeyClass {
     /// Every class.
-    pub const ALL: [KeyClass; 6] = [
+    pub const ALL: [KeyClass; 7] = [
         KeyClass::Account,
+        KeyClass::Connection,
         KeyClass::Organization,
         KeyClass::AccountCall,
         KeyClass::AppCall,
@@ -40,6 +43,7 @@ impl KeyClass {
     pub const fn as_str(self) -> &'static str {
         match self {
             KeyClass::Account => "account",
+            KeyClass::Connection => "connection",
             KeyClass::Organization => "organization",
             KeyClass::AccountCall => "account_call",
             KeyClass::AppCall => "app_call",
@@ -53,6 +57,7 @@ impl KeyClass {
         let mut parts = key.split(':');
         match (parts.next(), parts.next()) {
             (Some("account"), _) => KeyClass::Account,
+            (Some("connection"), _) => KeyClass::Connection,
             (Some("organization"), _) => KeyClass::Organization,
             (Some("model"), _) => KeyClass::Model,
             (_, Some("user")) => KeyClass::AccountCall,

@@ -1,6 +1,6 @@
 -- Closed keys, and jobs moved out of the way for them, by class of the key. $1 classes.
 --
--- What has no end was closed by a person and does not open by itself: it has no longest.
+-- What has no end opens when a person does something, and not by itself: it has no longest.
 with met as (
     (select key, until, false as is_job from closed_keys where until > now() limit 10000)
     union all
@@ -8,6 +8,7 @@ with met as (
 ),
 classed as (
     select case when split_part(key, ':', 1) = 'account' then 'account'
+                when split_part(key, ':', 1) = 'connection' then 'connection'
                 when split_part(key, ':', 1) = 'organization' then 'organization'
                 when split_part(key, ':', 1) = 'model' then 'model'
                 when split_part(key, ':', 2) = 'user' then 'account_call'
