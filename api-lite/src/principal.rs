@@ -10,6 +10,9 @@ use axum::http::request::Parts;
 use crate::problem::{Problem, Result};
 use jobs::{ApiKeyId, Code, OrganizationId, Origin, Scope};
 
+/// Longest name of whoever is behind a job, in characters.
+const LONGEST_ACTOR: usize = 200;
+
 /// Who calls.
 #[derive(Clone, Debug)]
 pub(crate) enum Principal {
@@ -66,11 +69,26 @@ impl Principal {
     }
 
     /// Who is behind a job when the caller names nobody.
-    pub(crate) fn default_actor(&self) -> String {
+    fn default_actor(&self) -> String {
         match self {
             Principal::Key { id, .. } => format!("key:{id}"),
             Principal::Person { actor, .. } => actor.clone(),
             Principal::Operator { .. } => "operator".to_owned(),
+        }
+    }
+
+    /// Who is behind a job: whom the caller names, or the caller itself.
+    ///
+    /// # Errors
+    /// 422 when the name is empty or too long.
+    pub(crate) fn actor(&self, named: Option<String>) -> Result<String> {
+        match named {
+            None => Ok(self.default_actor()),
+            Some(actor) if actor.trim().is_empty() || actor.chars().count() > LONGEST_ACTOR => {
+                let detail = format!("expected 1 to {LONGEST_ACTOR} characters");
+                Err(Problem::invalid("actor", detail))
+            }
+            Some(actor) => Ok(actor),
         }
     }
 

@@ -22,9 +22,6 @@ use seal::Aad;
 /// Most attempts that a caller may ask for.
 const MOST_ATTEMPTS: u32 = 100;
 
-/// Longest name of whoever is behind a job, in characters.
-const LONGEST_ACTOR: usize = 200;
-
 /// How many characters of a new key tell it apart in lists: `ezre_` and eight more.
 const SHOWN_OF_KEY: usize = KEY_PREFIX.len() + 8;
 
@@ -60,7 +57,7 @@ pub(super) fn prepare(app: &App, request: &Request, envelope: Envelope) -> Resul
     let shown_key = (kind == Kind::CreateKey).then(|| make_key(&mut args));
     let mut job = NewJob::from_value(request.principal.origin(), organization, kind, args);
     seal_secrets(app, &mut job, &spec);
-    job.actor = actor(&request.principal, envelope.actor)?;
+    job.actor = request.principal.actor(envelope.actor)?;
     job.run_at = envelope.run_at;
     job.priority = envelope.priority.unwrap_or_default();
     job.notify_end = request.wait.is_some();
@@ -169,17 +166,6 @@ fn seal_secrets(app: &App, job: &mut NewJob, spec: &Spec) {
             let plain = SecretString::from(std::mem::take(secret));
             *secret = app.travel_keys.seal(&plain, &aad).to_string();
         }
-    }
-}
-
-fn actor(principal: &Principal, named: Option<String>) -> Result<String> {
-    match named {
-        None => Ok(principal.default_actor()),
-        Some(actor) if actor.trim().is_empty() || actor.chars().count() > LONGEST_ACTOR => {
-            let detail = format!("expected 1 to {LONGEST_ACTOR} characters");
-            Err(Problem::invalid("actor", detail))
-        }
-        Some(actor) => Ok(actor),
     }
 }
 

@@ -31,9 +31,6 @@ use platforms::{Consent, ConsentError, Platform};
 /// How long a person who came back waits for the outcome.
 const WAIT: Duration = Duration::from_secs(15);
 
-/// Longest name of whoever connects, in characters.
-const LONGEST_ACTOR: usize = 200;
-
 /// For those who have a key.
 pub(crate) fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::new().routes(routes!(start))
@@ -129,14 +126,7 @@ async fn start(
     })?;
     let return_to = query.return_to.unwrap_or_default();
     let return_to = allowed(&app.oauth.return_urls, &return_to)?;
-    let actor = match query.actor {
-        None => principal.default_actor(),
-        Some(actor) if actor.trim().is_empty() || actor.chars().count() > LONGEST_ACTOR => {
-            let detail = format!("expected 1 to {LONGEST_ACTOR} characters");
-            return Err(Problem::invalid("actor", detail));
-        }
-        Some(actor) => actor,
-    };
+    let actor = principal.actor(query.actor)?;
     let client_id = app.oauth.client_id(platform).ok_or_else(|| {
         let detail = format!("our app is not set up for {}", platform.display_name());
         Problem::own("network_not_set_up", detail)

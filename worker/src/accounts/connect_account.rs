@@ -61,16 +61,15 @@ pub(crate) async fn connect_account(run: Run<ConnectAccount>) -> Answer<ConnectA
     };
     let account = match identify(&run, platform, &granted.access).await {
         Ok(account) => account,
-        // The code is used up: another attempt has nothing to exchange.
-        Err(Failure::Retry(problem)) => {
+        Err(failure) => {
             end_tokens(&run.fleet, platform, &tokens).await;
-            return Err(Failure::Dead(again(platform, &problem.message)));
+            // The code is used up: another attempt has nothing to exchange.
+            return Err(match failure {
+                Failure::Retry(problem) => Failure::Dead(again(platform, &problem.message)),
+                Failure::Snooze { why, .. } => Failure::Dead(again(platform, &why.message)),
+                failure => failure,
+            });
         }
-        Err(Failure::Snooze { why, .. }) => {
-            end_tokens(&run.fleet, platform, &tokens).await;
-            return Err(Failure::Dead(again(platform, &why.message)));
-        }
-        Err(failure) => return Err(failure),
     };
     let mut tx = run.begin().await?;
     let placed = store_account(&run, &mut tx, &account, &granted).await?;

@@ -22,12 +22,8 @@ use platforms::Platform;
 pub struct Lease {
     /// The account.
     pub connection_id: ConnectionId,
-    /// Whose it is.
-    pub organization_id: OrganizationId,
     /// The network.
     pub platform: Platform,
-    /// The network's own id of the account.
-    pub account_id: String,
     /// Who holds the lease.
     pub owner: Uuid,
     /// Which tokens.
@@ -83,7 +79,7 @@ pub async fn lease(
            where id = $1 and token_version = $2 and is_active and refresh_token is not null
              and (refresh_until is null or refresh_until <= clock_timestamp())
              and not refresh_spent
-           returning organization_id, platform, account_id, refresh_token as "refresh_token!",
+           returning platform, refresh_token as "refresh_token!",
                      refresh_doubt_at is not null as "in_doubt!""#,
         id.0,
         version,
@@ -95,9 +91,7 @@ pub async fn lease(
     if let Some(row) = leased {
         return Ok(Taken::Leased(Lease {
             connection_id: id,
-            organization_id: OrganizationId(row.organization_id),
             platform: super::platform(&row.platform)?,
-            account_id: row.account_id,
             owner,
             version,
             refresh_token: row.refresh_token,
