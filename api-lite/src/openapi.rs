@@ -91,7 +91,7 @@ fn add_kinds(schemas: &mut Value) {
         schemas[format!("{name}Result")] = json!(kind.output_schema());
         schemas[format!("{name}Job")] = shown_job(kind);
         shown.push((kind, format!("{name}Job")));
-        if kind.spec().caller != Caller::Internal {
+        if kind.spec().caller.is_open() {
             schemas[format!("Enqueue{name}")] = new_job(kind);
             sent.push((kind, format!("Enqueue{name}")));
         }
@@ -154,7 +154,7 @@ fn new_job(kind: Kind) -> Value {
     let (who, organization) = match spec.caller {
         Caller::Organization(scope) => (format!("Needs the scope `{}`.", scope.as_str()), true),
         Caller::Operator => ("For operators.".to_owned(), false),
-        Caller::Internal => ("Enqueued by the fleet itself.".to_owned(), false),
+        Caller::Network | Caller::Internal => ("Enqueued by the fleet itself.".to_owned(), false),
     };
     let mut properties = json!({
         "kind": { "type": "string", "const": kind.as_str() },
@@ -323,7 +323,7 @@ mod tests {
         let schemas = &document["components"]["schemas"];
         for kind in Kind::ALL {
             let sent = schemas["NewJob"]["discriminator"]["mapping"].get(kind.as_str());
-            assert_eq!(sent.is_some(), kind.spec().caller != Caller::Internal, "{kind}");
+            assert_eq!(sent.is_some(), kind.spec().caller.is_open(), "{kind}");
             assert!(schemas["Job"]["discriminator"]["mapping"].get(kind.as_str()).is_some());
         }
         assert!(!schemas["CreateKeyArgs"].to_string().contains("secretHash"));

@@ -123,7 +123,7 @@ impl Subject<'_, '_> {
         let may = match job.kind.parse::<Kind>().map(|kind| kind.spec().caller) {
             Ok(Caller::Organization(scope)) => self.rows.principal.require(scope),
             Ok(Caller::Operator) => self.rows.principal.require_operator(),
-            Ok(Caller::Internal) | Err(_) => Ok(()),
+            Ok(Caller::Network | Caller::Internal) | Err(_) => Ok(()),
         };
         may.map_err(|problem| problem.at("args.jobId"))?;
         match job.state.as_str() {

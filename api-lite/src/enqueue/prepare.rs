@@ -74,7 +74,7 @@ pub(super) fn prepare(app: &App, request: &Request, envelope: Envelope) -> Resul
 }
 
 fn unknown_kind(name: &str) -> Problem {
-    let open = Kind::ALL.iter().filter(|kind| kind.spec().caller != Caller::Internal);
+    let open = Kind::ALL.iter().filter(|kind| kind.spec().caller.is_open());
     let names: Vec<&str> = open.map(|kind| kind.as_str()).collect();
     let name: String = name.chars().take(100).collect();
     Problem::invalid("kind", format!("unknown kind {name:?}: expected one of {}", names.join(", ")))
@@ -88,7 +88,7 @@ fn may_enqueue(
     spec: &Spec,
 ) -> Result<Option<OrganizationId>> {
     match spec.caller {
-        Caller::Internal => {
+        Caller::Network | Caller::Internal => {
             return Err(Problem::invalid(
                 "kind",
                 format!("{kind} is enqueued by the fleet itself"),
@@ -197,7 +197,7 @@ mod tests {
             let nobody = key(&[]);
             assert!(ask(&nobody, kind, None).is_err(), "{kind} without a scope");
             match kind.spec().caller {
-                Caller::Internal => {
+                Caller::Network | Caller::Internal => {
                     assert!(ask(&key(&Scope::ALL), kind, None).is_err(), "{kind}");
                     assert!(ask(&operator, kind, somebody).is_err(), "{kind}");
                 }

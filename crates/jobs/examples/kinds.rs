@@ -16,6 +16,7 @@ fn main() {
         let caller = match spec.caller {
             Caller::Organization(scope) => format!("keys with `{}`, operators", scope.as_str()),
             Caller::Operator => "operators".to_owned(),
+            Caller::Network => "networks, by webhook".to_owned(),
             Caller::Internal => "the fleet itself".to_owned(),
         };
         println!(

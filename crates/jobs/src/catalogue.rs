@@ -20,16 +20,27 @@ pub enum Caller {
     Organization(Scope),
     /// An operator alone.
     Operator,
+    /// Only a network, by what it tells with a webhook.
+    Network,
     /// Only the fleet itself.
     Internal,
 }
 
 impl Caller {
+    /// Whether anybody may enqueue it through `POST /v1/jobs`.
+    pub const fn is_open(self) -> bool {
+        match self {
+            Caller::Organization(_) | Caller::Operator => true,
+            Caller::Network | Caller::Internal => false,
+        }
+    }
+
     /// The word in `job_kinds`.
     pub const fn as_str(self) -> &'static str {
         match self {
             Caller::Organization(_) => "organization",
             Caller::Operator => "operator",
+            Caller::Network => "network",
             Caller::Internal => "internal",
         }
     }

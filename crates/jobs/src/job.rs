@@ -19,6 +19,8 @@ pub enum Origin {
     Scheduler,
     /// Another job.
     Worker,
+    /// A network, by webhook.
+    Network,
 }
 
 impl Origin {
@@ -29,6 +31,7 @@ impl Origin {
             Origin::Operator => "operator",
             Origin::Scheduler => "scheduler",
             Origin::Worker => "worker",
+            Origin::Network => "network",
         }
     }
 }

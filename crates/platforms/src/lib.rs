@@ -11,10 +11,12 @@ mod consent;
 mod content;
 #[cfg(test)]
 mod contracts;
+mod engagement;
 mod platform;
 pub mod x;
 
 pub use class::ErrorClass;
 pub use consent::{Consent, ConsentError};
 pub use content::{Content, MediaFacts, Violation};
+pub use engagement::{EngagementType, Totals, UnknownEngagementType};
 pub use platform::Platform;
