@@ -12,6 +12,7 @@
 
 pub mod discord;
 pub mod linkedin;
+mod meaning;
 pub mod meta;
 mod signature;
 pub mod standard;
@@ -21,6 +22,8 @@ pub mod telegram;
 mod tests;
 pub mod tiktok;
 pub mod x;
+
+pub use meaning::Meaning;
 
 /// Why bytes are not taken for the sender's; may be shown to whoever sent them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]

@@ -112,8 +112,11 @@ proptest! {
         };
         let (signature, time, body) = (DISCORD_SIGNATURE, DISCORD_TIME, DISCORD_BODY);
         prop_assert_eq!(discord(signature, time, body), Ok(()));
+        let headers = discord::Headers { signature: Some(signature), timestamp: Some(time) };
+        let late = discord::verify(&[DISCORD_KEY], &headers, body, NOW + 491, TOLERANCE);
         prop_assert!(discord(&flipped(signature, bit), time, body).is_err());
         prop_assert!(discord(signature, &flipped(time, bit), body).is_err());
+        prop_assert_eq!(late, Err(Unverified::TooOld));
         prop_assert!(discord(signature, time, &flipped(body, bit)).is_err());
         prop_assert!(telegram::verify(&[b"secret"], Some(&flipped(b"secret", bit))).is_err());
     }
@@ -139,6 +142,23 @@ fn a_time_at_the_edge_is_good_and_a_second_further_says_which_way() {
     let twice = [&header(NOW)[..], b",t=1"].concat();
     let twice = stripe::verify(&[SECRET], Some(&twice), b"{}", NOW, TOLERANCE);
     assert_eq!(twice, Err(Unverified::Malformed(stripe::HEADER)));
+}
+
+#[test]
+fn a_part_of_the_id_is_never_taken_for_the_time() {
+    // Signed as `a` and 1793000400 with a body that begins like a time.
+    let signature = b"v1,kD5wDI0TIEDPwz2OK/kJK5rTOOYh+572OJdFtXUIgNs=";
+    let verify = |id: &[u8], timestamp: &[u8], body: &[u8]| {
+        let headers = standard::Headers {
+            id: Some(id),
+            timestamp: Some(timestamp),
+            signature: Some(signature),
+        };
+        standard::verify(&[STANDARD_SECRET], &headers, body, NOW, TOLERANCE)
+    };
+    assert_eq!(verify(b"a", b"1793000400", b"1793000401.{}"), Ok(()));
+    let shifted = verify(b"a.1793000400", b"1793000401", b"{}");
+    assert_eq!(shifted, Err(Unverified::Malformed(standard::ID)));
 }
 
 #[test]
