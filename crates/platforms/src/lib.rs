@@ -13,6 +13,7 @@ mod content;
 mod contracts;
 mod engagement;
 mod platform;
+pub mod webhooks;
 pub mod x;
 
 pub use class::ErrorClass;
