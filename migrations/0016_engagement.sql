@@ -107,6 +107,17 @@ create index post_engagement_due on post_engagement (platform_connection_id, nex
     where next_poll_at is not null;
 create index post_engagement_by_time on post_engagement (organization_id, published_at);
 
+-- When an account is to be asked next: no later than the first of its posts is due; never, when none is.
+create table engagement_polls (
+    platform_connection_id uuid primary key references platform_connections,
+    organization_id        uuid not null references organizations,
+    next_at                timestamptz not null
+);
+create index engagement_polls_due on engagement_polls (next_at);
+
+-- Networks tell of posts by their own ids.
+create index published_posts_by_platform_post on published_posts (platform_post_id);
+
 -- What happened, or what a total's change was found to be. Rows are only added.
 create table engagement_events (
     id                bigint generated always as identity,
@@ -195,12 +206,14 @@ insert into post_engagement (published_post_id, organization_id, platform_connec
 select p.id, p.organization_id, p.platform_connection_id, c.platform, p.published_at,
        case when p.deleted_at is null and p.published_at > now() - interval '30 days' then now() end
 from published_posts p join platform_connections c on c.id = p.platform_connection_id;
+insert into engagement_polls (platform_connection_id, organization_id, next_at)
+select distinct platform_connection_id, organization_id, now() from post_engagement where next_poll_at is not null;
 
 do $$
 declare
     t text;
 begin
-    foreach t in array array['webhook_events', 'post_engagement', 'engagement_events', 'engagement_deltas',
+    foreach t in array array['webhook_events', 'post_engagement', 'engagement_polls', 'engagement_events', 'engagement_deltas',
         'analytics_aggregates', 'analytics_states']
     loop
         execute format('alter table %I enable row level security', t);
@@ -217,6 +230,8 @@ grant select on webhook_events to ezre_operator;
 grant select on poll_cadence to ezre_api, ezre_operator, ezre_worker, ezre_scheduler;
 grant select, update, delete on webhook_events to ezre_worker;
 grant select, insert, update on post_engagement, analytics_states to ezre_worker;
+grant select, insert, update, delete on engagement_polls to ezre_worker;
+grant select, update on engagement_polls to ezre_scheduler;
 grant select, insert on engagement_events to ezre_worker;
 grant select, insert, delete on engagement_deltas to ezre_worker;
 grant select, insert, update, delete on analytics_aggregates to ezre_worker;

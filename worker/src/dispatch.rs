@@ -13,7 +13,7 @@ use tracing::Instrument;
 use crate::figures::{self, Parked};
 use crate::fleet::Fleet;
 use crate::run::{Answer, Ended, Run};
-use crate::{accounts, content, control, maintenance, organizations, publishing};
+use crate::{accounts, content, control, engagement, maintenance, organizations, publishing};
 use jobs::{Code, Failure, JobKind, Kind, Problem, Wait};
 use queue::{End, Handler, Stop};
 use store::ledger::ClaimedJob;
@@ -83,6 +83,8 @@ impl Handler for Dispatch {
             Kind::PublishPost => self.run(job, stop, publishing::publish_post).await,
             Kind::ReconcilePost => self.run(job, stop, publishing::reconcile_post).await,
             Kind::ResolvePost => self.run(job, stop, publishing::resolve_post).await,
+            Kind::IngestEngagement => self.run(job, stop, engagement::ingest_engagement).await,
+            Kind::PollEngagement => self.run(job, stop, engagement::poll_engagement).await,
             Kind::DeletePost => self.run(job, stop, publishing::delete_post).await,
             Kind::CancelJob => self.run(job, stop, control::cancel_job).await,
             Kind::RetryJob => self.run(job, stop, control::retry_job).await,

@@ -245,6 +245,8 @@ catalogue! {
     ReconcilePost = "post.reconcile";
     ResolvePost = "post.resolve";
     DeletePost = "post.delete";
+    IngestEngagement = "engagement.ingest";
+    PollEngagement = "engagement.poll";
     CancelJob = "job.cancel";
     RetryJob = "job.retry";
     PauseQueue = "queue.pause";

@@ -85,6 +85,8 @@ ids! {
     JobId;
     /// One incarnation of a worker process.
     WorkerId;
+    /// An event that a network told by webhook.
+    WebhookEventId;
 }
 
 impl JobId {

@@ -7,6 +7,7 @@
 //! **Invariant:** no I/O, and no clock but the one handed in.
 
 mod catalogue;
+pub mod engagement;
 mod failure;
 mod ids;
 mod job;
@@ -24,7 +25,8 @@ pub use catalogue::{Caller, JobKind, Kind, Scope, Spec, UnknownKind};
 pub use failure::{Code, Failure, Problem, Wait};
 pub use ids::{
     ApiKeyId, AttachmentId, CommentId, ConnectionId, ContentRequestId, ContentVersionId, EditId,
-    FileId, IntentId, JobId, OrganizationId, PostId, ReviewId, ScheduleId, WorkerId,
+    FileId, IntentId, JobId, OrganizationId, PostId, ReviewId, ScheduleId, WebhookEventId,
+    WorkerId,
 };
 pub use job::{
     NewJob, Origin, account_key, connection_key, model_key, organization_key, publish_limit_keys,

@@ -14,6 +14,7 @@ mod contracts;
 mod engagement;
 mod platform;
 pub mod stripe;
+pub mod webhooks;
 pub mod x;
 
 pub use class::ErrorClass;

@@ -8,6 +8,7 @@
 //!
 //! **Invariant:** content that passes [`check`] is never longer than X counts it to be allowed.
 
+pub mod activity;
 mod check;
 mod emoji;
 mod endpoint;

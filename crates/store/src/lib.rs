@@ -16,6 +16,7 @@ pub mod content_edit_history;
 pub mod content_requests;
 pub mod content_reviews;
 pub mod content_versions;
+pub mod engagement;
 mod error;
 pub mod events;
 pub mod files;
@@ -32,6 +33,7 @@ mod session;
 #[cfg(test)]
 mod testing;
 pub mod usage;
+pub mod webhook_events;
 
 pub use clock::now;
 pub use error::{Error, Result};

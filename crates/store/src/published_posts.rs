@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::{Conn, Page, Result};
+use crate::{Conn, Page, Result, engagement};
 use jobs::{ConnectionId, ContentRequestId, ContentVersionId, OrganizationId, PostId, ScheduleId};
 use platforms::Platform;
 use uuid::Uuid;
@@ -112,7 +112,7 @@ pub struct NewPost<'a> {
     pub published_at: DateTime<Utc>,
 }
 
-/// Records a post; `false` when the schedule has one, or another schedule has this one.
+/// Records a post, and begins to watch what people do with it; `false` when the schedule has one, or another schedule has this one.
 ///
 /// # Errors
 /// [`crate::Error::Unavailable`].
@@ -130,9 +130,13 @@ pub async fn insert(conn: &mut Conn, post: &NewPost<'_>) -> Result<bool> {
         post.platform_post_url,
         post.published_at
     )
-    .execute(conn)
+    .execute(&mut *conn)
     .await?;
-    Ok(done.rows_affected() == 1)
+    let fresh = done.rows_affected() == 1;
+    if fresh {
+        engagement::begin(conn, post.id).await?;
+    }
+    Ok(fresh)
 }
 
 /// Which of these ids of the network belong to posts we know, of the account in any organization.
@@ -172,7 +176,7 @@ pub async fn of_content(conn: &mut Conn, request: ContentRequestId) -> Result<i6
     .await?)
 }
 
-/// Notes that a post was deleted at the network; `false` when that was noted before.
+/// Notes that a post was deleted at the network, and ends its watch; `false` when that was noted before.
 ///
 /// # Errors
 /// [`crate::Error::Unavailable`].
@@ -182,7 +186,8 @@ pub async fn mark_deleted(conn: &mut Conn, id: PostId, actor: &str) -> Result<bo
         id.0,
         actor
     )
-    .execute(conn)
+    .execute(&mut *conn)
     .await?;
+    engagement::stop(conn, id).await?;
     Ok(done.rows_affected() == 1)
 }
