@@ -4,6 +4,7 @@
 //! **Invariant:** fields are only ever added, with a default.
 
 mod add_comment;
+mod apply_billing;
 mod approve_content;
 mod attach_media;
 mod cancel_job;
@@ -17,6 +18,7 @@ mod delete_post;
 mod disconnect_connection;
 mod edit_comment;
 mod edit_version;
+mod enforce_billing;
 mod generate_content;
 mod generate_media;
 mod import_connection;
@@ -44,6 +46,7 @@ mod update_organization;
 mod update_schedule;
 
 pub use add_comment::{AddComment, AddedComment};
+pub use apply_billing::{AppliedBilling, ApplyBilling};
 pub use approve_content::{ApproveContent, ApprovedContent, SeenVersion};
 pub use attach_media::{AttachMedia, AttachedMedia};
 pub use cancel_job::{CancelJob, CancelledJob};
@@ -57,6 +60,7 @@ pub use delete_post::{DeletePost, DeletedPost};
 pub use disconnect_connection::{DisconnectConnection, DisconnectedConnection};
 pub use edit_comment::{EditComment, EditedComment};
 pub use edit_version::{EditVersion, EditedVersion};
+pub use enforce_billing::{EnforceBilling, EnforcedBilling};
 pub use generate_content::{GenerateContent, GeneratedContent, unknown_model};
 pub use generate_media::{GenerateMedia, GeneratedMedia};
 pub use import_connection::{ImportConnection, ImportedConnection};

@@ -1,0 +1,1 @@
+//! Subscriptions against a real database.
