@@ -13,6 +13,7 @@ mod content;
 mod contracts;
 mod engagement;
 mod platform;
+pub mod stripe;
 pub mod webhooks;
 pub mod x;
 
