@@ -212,8 +212,8 @@ impl ApiConfig {
     /// [`Invalid`] lists everything that is missing or wrong.
     pub fn from(look: &dyn Fn(&str) -> Option<String>) -> Result<Self, Invalid> {
         use env::parse::{
-            address, bytes, count, http_url, http_urls, keys, millis, models, postgres_url, secrets, sha256,
-            text,
+            address, bytes, count, http_url, http_urls, keys, millis, models, postgres_url,
+            secrets, sha256, text,
         };
         let mut env = Reader::new(Process::Api, look);
         let listen = env.optional(&env::API_LISTEN, address);
