@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use secrecy::ExposeSecret as _;
+use secrecy::{ExposeSecret as _, SecretString};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use url::Url;
@@ -15,9 +15,11 @@ use crate::auth::Keys;
 use crate::body;
 use crate::database::Database;
 use crate::enqueue::Groups;
+use crate::intake::Intake;
 use bell::Bell;
 use boot::ApiConfig;
 use boot::config::{MediaStore, PricedModel, TokenHash};
+use jobs::kinds::IngestEngagement;
 use platforms::Platform;
 use seal::TravelKeys;
 use store::{Login, Store};
@@ -42,6 +44,8 @@ pub(crate) struct Inner {
     pub(crate) travel_keys: TravelKeys,
     /// How accounts are connected.
     pub(crate) oauth: OAuth,
+    /// Where networks tell us things.
+    pub(crate) webhooks: Webhooks,
     /// Where uploads go.
     pub(crate) media: media::Store,
     /// The names of the language models, if the API is told.
@@ -62,6 +66,14 @@ pub(crate) struct Inner {
     pub(crate) default_rate_limit: u32,
     /// Cancelled when the process is to end: nobody begins to wait any more.
     pub(crate) shutdown: CancellationToken,
+}
+
+/// What networks tell, and how it is known to be theirs.
+pub(crate) struct Webhooks {
+    /// What X signs with; the first secret is the one in force.
+    pub(crate) x_secrets: Vec<SecretString>,
+    /// Where X's events go.
+    pub(crate) x: Intake,
 }
 
 /// Our apps at the networks.
@@ -110,8 +122,13 @@ impl App {
             None => Bell::silent(),
         };
         let database = Database::new(store);
+        let webhooks = Webhooks {
+            x_secrets: config.x_webhook_secrets.clone(),
+            x: Intake::start::<IngestEngagement>(&database, &bell, "x"),
+        };
         let inner = Inner {
             groups: Groups::start(&database),
+            webhooks,
             database,
             bell,
             keys: Keys::default(),

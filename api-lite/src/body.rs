@@ -135,7 +135,7 @@ fn check_content_type(headers: &HeaderMap) -> Result<()> {
     Err(Problem::own("unsupported_media_type", "expected Content-Type: application/json"))
 }
 
-fn unread(error: &axum::Error, limit: usize) -> Problem {
+pub(crate) fn unread(error: &axum::Error, limit: usize) -> Problem {
     let mut cause = error.source();
     while let Some(inner) = cause {
         if inner.to_string() == "length limit exceeded" {

@@ -12,7 +12,8 @@ use std::time::Duration;
 
 use crate::principal::Principal;
 use crate::problem::{Problem, Result};
-use jobs::{OrganizationId, Queue};
+use jobs::{NewJob, OrganizationId, Queue};
+use store::webhook_events::{self, Arrived};
 use store::{Acting, Store};
 
 /// How often the database is asked whether it is back.
@@ -78,6 +79,16 @@ impl Database {
     /// A transaction for nobody yet, in which a key can be looked up.
     pub(crate) async fn anonymous(&self) -> Result<store::Tx> {
         self.guarded(self.store.begin()).await
+    }
+
+    /// Keeps what a network told, with a job for what is new of it; answers how much is.
+    pub(crate) async fn receive(
+        &self,
+        sender: &str,
+        events: &[Arrived],
+        job: &NewJob,
+    ) -> Result<u64> {
+        self.guarded(webhook_events::receive(&self.store, sender, events, job)).await
     }
 
     /// Whether the database serves.

@@ -13,11 +13,17 @@ use boot::figures::{Pool, connections};
 
 const REQUEST_DURATION: &str = "http_server_request_duration_seconds";
 const REFUSED: &str = "http_server_requests_refused_total";
+const DELIVERIES: &str = "webhook_deliveries_total";
 
 /// Describes the metrics of this file, and shows the pool.
 pub(crate) fn start(telemetry: &Telemetry, database: &Database) {
     describe_histogram!(REQUEST_DURATION, Unit::Seconds, "Duration of a request");
     describe_counter!(REFUSED, Unit::Count, "Requests answered with a problem, by its code");
+    describe_counter!(
+        DELIVERIES,
+        Unit::Count,
+        "What senders told by webhook, by what came of it: kept, known before, or refused for a reason"
+    );
     let database = database.clone();
     telemetry.at_scrape(move || {
         let store::Connections { open, idle, most } = database.connections();
@@ -44,4 +50,15 @@ pub(crate) fn answered(
     if let Some(code) = problem {
         counter!(REFUSED, "reason" => code).increment(1);
     }
+}
+
+/// So many events of a sender were kept, and so many were known.
+pub(crate) fn received(sender: &'static str, new: u64, known: u64) {
+    counter!(DELIVERIES, "sender" => sender, "outcome" => "kept").increment(new);
+    counter!(DELIVERIES, "sender" => sender, "outcome" => "known").increment(known);
+}
+
+/// What seemed to be an event of a sender was refused.
+pub(crate) fn not_received(sender: &'static str, reason: &'static str) {
+    counter!(DELIVERIES, "sender" => sender, "outcome" => reason).increment(1);
 }

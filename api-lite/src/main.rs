@@ -26,6 +26,7 @@ mod database;
 mod diff;
 mod enqueue;
 mod figures;
+mod intake;
 mod openapi;
 mod page;
 mod principal;

@@ -59,6 +59,7 @@ const OWN: &[(&str, StatusCode, &str)] = &[
     ("malformed_json", StatusCode::BAD_REQUEST, "Malformed JSON"),
     ("malformed_request", StatusCode::BAD_REQUEST, "Malformed request"),
     ("unauthorized", StatusCode::UNAUTHORIZED, "Unauthorized"),
+    ("unverified", StatusCode::UNAUTHORIZED, "Not authentic"),
     ("unknown_route", StatusCode::NOT_FOUND, "No such route"),
     ("method_not_allowed", StatusCode::METHOD_NOT_ALLOWED, "Method not allowed"),
     ("slow_request", StatusCode::REQUEST_TIMEOUT, "The request took too long to arrive"),
@@ -100,6 +101,11 @@ impl Problem {
     /// There is no such row that the caller may see.
     pub(crate) fn no_such(what: &str) -> Self {
         Self::new(jobs::Code::NotFound, format!("there is no such {what} in this organization"))
+    }
+
+    /// The stable word.
+    pub(crate) fn word(&self) -> &'static str {
+        self.0.details.code
     }
 
     /// The same problem, at a field.

@@ -11,9 +11,11 @@ use boot::figures::{Pool, connections};
 use boot::flow::{Flow, Head};
 use connectors::GrantError;
 use jobs::Queue;
+use store::webhook_events::Outcome;
 use store::{Store, ledger};
 
 const PARKED: &str = "queue_parked_total";
+const INGESTED: &str = "webhook_events_total";
 const REFRESHES: &str = "connection_refreshes_total";
 
 /// Why a job is parked: this build cannot run it, another may.
@@ -47,6 +49,14 @@ pub(crate) fn start(telemetry: &Telemetry, main: &Store, lease: &Store) {
     for reason in Parked::ALL {
         parked(reason, 0);
     }
+    describe_counter!(
+        INGESTED,
+        Unit::Count,
+        "Events that were told by webhook, by what came of them"
+    );
+    for outcome in [Outcome::Applied, Outcome::Unmatched, Outcome::Ignored, Outcome::Unknown] {
+        counter!(INGESTED, "sender" => "x", "outcome" => outcome.as_str()).increment(0);
+    }
     describe_counter!(REFRESHES, Unit::Count, "Calls to refresh tokens, by what came of them");
     for outcome in ["refreshed", "dead", "refused", "not_sent", "failed", "lost"] {
         counter!(REFRESHES, "outcome" => outcome).increment(0);
@@ -62,6 +72,11 @@ pub(crate) fn start(telemetry: &Telemetry, main: &Store, lease: &Store) {
 /// A job was parked so many times.
 pub(crate) fn parked(reason: Parked, times: u64) {
     counter!(PARKED, "reason" => reason.as_str()).increment(times);
+}
+
+/// An event that a sender told was looked at.
+pub(crate) fn ingested(sender: &'static str, outcome: Outcome) {
+    counter!(INGESTED, "sender" => sender, "outcome" => outcome.as_str()).increment(1);
 }
 
 /// A network was asked for new tokens.

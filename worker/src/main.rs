@@ -9,6 +9,7 @@ mod accounts;
 mod content;
 mod control;
 mod dispatch;
+mod engagement;
 mod figures;
 mod fleet;
 mod keys;

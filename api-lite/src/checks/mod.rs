@@ -163,6 +163,8 @@ pub(crate) async fn check(
         | Kind::PreparePost
         | Kind::PublishPost
         | Kind::ReconcilePost
+        | Kind::IngestEngagement
+        | Kind::PollEngagement
         | Kind::PruneLedger => Ok(()),
     }
 }

@@ -1,6 +1,6 @@
 //! The routes: one file per resource, request, response and handler side by side.
 //!
-//! **Invariant:** everything but the way back from a consent page is behind [`crate::auth`]; every
+//! **Invariant:** everything but the way back from a consent page, and what networks tell, is behind [`crate::auth`]; every
 //! route is in the document.
 
 pub(crate) mod attachments;
@@ -22,6 +22,7 @@ pub(crate) mod posts;
 pub(crate) mod schedules;
 pub(crate) mod uploads;
 pub(crate) mod usage;
+pub(crate) mod webhooks;
 
 use axum::extract::Request;
 use axum::middleware::from_fn_with_state;
@@ -65,16 +66,21 @@ fn resources() -> OpenApiRouter<App> {
         .merge(operations::routes())
 }
 
+/// Every route for those who have no key of ours.
+fn open_routes() -> OpenApiRouter<App> {
+    oauth::open_routes().merge(webhooks::open_routes())
+}
+
 /// What the routes say of themselves.
 pub(crate) fn documented() -> OpenApi {
-    resources().merge(oauth::open_routes()).into_openapi()
+    resources().merge(open_routes()).into_openapi()
 }
 
 /// Everything that the process serves.
 pub(crate) fn router(app: App, telemetry: &Telemetry) -> Router {
     static DOCUMENT: LazyLock<serde_json::Value> = LazyLock::new(openapi::document);
     let (resources, _) = resources().split_for_parts();
-    let (open, _) = oauth::open_routes().split_for_parts();
+    let (open, _) = open_routes().split_for_parts();
     let database = app.database.clone();
     let checks = Checks::new().ready(move || {
         let database = database.clone();

@@ -71,6 +71,12 @@ pub struct ApiConfig {
     pub x_consent_url: Url,
     /// Where people may be sent back to.
     pub oauth_return_urls: Vec<Url>,
+    /// What X signs with; the first secret is the one in force.
+    pub x_webhook_secrets: Vec<SecretString>,
+    /// What Stripe signs with.
+    pub stripe_webhook_secrets: Vec<SecretString>,
+    /// How old what Stripe signed may be.
+    pub stripe_webhook_tolerance: Duration,
     /// Longest time from SIGTERM to the end.
     pub shutdown_timeout: Duration,
     /// Log filter and format.
@@ -206,8 +212,8 @@ impl ApiConfig {
     /// [`Invalid`] lists everything that is missing or wrong.
     pub fn from(look: &dyn Fn(&str) -> Option<String>) -> Result<Self, Invalid> {
         use env::parse::{
-            address, bytes, count, http_url, http_urls, keys, millis, models, postgres_url, sha256,
-            text,
+            address, bytes, count, http_url, http_urls, keys, millis, models, postgres_url,
+            secrets, sha256, text,
         };
         let mut env = Reader::new(Process::Api, look);
         let listen = env.optional(&env::API_LISTEN, address);
@@ -235,6 +241,11 @@ impl ApiConfig {
             x_client_id: env.optional(&env::X_CLIENT_ID, text),
             x_consent_url: env.value(&env::X_CONSENT_URL, http_url),
             oauth_return_urls: env.optional(&env::OAUTH_RETURN_URLS, http_urls).unwrap_or_default(),
+            x_webhook_secrets: env.optional(&env::X_WEBHOOK_SECRETS, secrets).unwrap_or_default(),
+            stripe_webhook_secrets: env
+                .optional(&env::STRIPE_WEBHOOK_SECRETS, secrets)
+                .unwrap_or_default(),
+            stripe_webhook_tolerance: env.value(&env::STRIPE_WEBHOOK_TOLERANCE_MS, millis),
             shutdown_timeout: env.value(&env::SHUTDOWN_TIMEOUT_MS, millis),
             log: log(&mut env),
         };

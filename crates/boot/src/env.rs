@@ -228,6 +228,16 @@ variables! {
     /// each with all that begins with its path.
     OAUTH_RETURN_URLS(Api) Shape::Urls, Off("nobody is sent to a consent page"),
         "https://app.example.com/accounts,https://staging.example.com";
+    /// The consumer secret with which X signs what it tells by webhook; while it is being changed, the
+    /// new one and the old one.
+    X_WEBHOOK_SECRETS(Api) Shape::Secrets, Off("webhooks of X are refused"),
+        "VKQ5mNq1TGsCwN4dDRBxpPmJ1sy2c0ybWPFzXY5LxW7ePjmq3d", secret;
+    /// The secrets with which Stripe signs what it tells by webhook: `whsec_…`, all that are in force.
+    STRIPE_WEBHOOK_SECRETS(Api) Shape::Secrets, Off("webhooks of Stripe are refused"),
+        "whsec_Yx1nWkMzQ0pJ8rTq", secret;
+    /// How old what Stripe signed may be.
+    STRIPE_WEBHOOK_TOLERANCE_MS(Api) Shape::Millis { min: 1000, max: 3_600_000 }, Value("300000"),
+        "300000";
     /// How long before its end a token is refreshed, at the earliest; up to a quarter later, and not
     /// before two thirds of its life.
     REFRESH_AHEAD_MS(Scheduler) Shape::Millis { min: 1, max: 86_400_000 }, Value("1800000"),

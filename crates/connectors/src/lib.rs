@@ -14,7 +14,7 @@ pub use x::{X, XOAuth};
 use async_trait::async_trait;
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
-use platforms::{ErrorClass, Platform};
+use platforms::{ErrorClass, Platform, Totals};
 use secrecy::SecretString;
 use std::time::Instant;
 
@@ -163,6 +163,28 @@ pub struct FoundPost {
     pub media_count: usize,
 }
 
+/// What the network told of one post that was asked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PostReading {
+    /// The network's own id of the post.
+    pub post_id: String,
+    /// What it told.
+    pub reading: Reading,
+}
+
+/// What the network tells of a post's totals.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reading {
+    /// They are these, as far as it tells them.
+    Found(Totals),
+    /// There is no such post any more.
+    Gone,
+    /// There may be, and the account may not see it.
+    Hidden,
+    /// Nothing, or nothing that we understand.
+    Untold,
+}
+
 /// One network, called.
 #[async_trait]
 pub trait Connector: Send + Sync {
@@ -210,6 +232,21 @@ pub trait Connector: Send + Sync {
         since: DateTime<Utc>,
         page: Option<&str>,
     ) -> Result<Called<PostPage>, Error>;
+
+    /// The totals of posts, one reading for each id and in their order. Of the ids beyond
+    /// [`Platform::lookup_size`], and of those that are none of this network's, nothing is asked:
+    /// they are [`Reading::Untold`].
+    ///
+    /// `closed` is set earlier than for other calls: when a tenth of the budget or less remains. What
+    /// asks for totals can wait, and leaves the rest to those who cannot.
+    ///
+    /// # Errors
+    /// As for [`Connector::identify`].
+    async fn engagement(
+        &self,
+        access: &Access,
+        post_ids: &[String],
+    ) -> Result<Called<Vec<PostReading>>, Error>;
 
     /// Whether a found post is the draft: the same text as the network compares it, and the same
     /// number of attachments.

@@ -10,6 +10,7 @@
 //! after its time.
 
 mod answer;
+mod engagement;
 mod found;
 mod in_time;
 mod oauth;
@@ -27,8 +28,8 @@ use std::time::{Duration, Instant};
 use url::Url;
 
 use crate::{
-    Access, Account, Called, Closed, Commit, Connector, Draft, Error, FoundPost, PostPage, Posted,
-    Upload, Uploaded,
+    Access, Account, Called, Closed, Commit, Connector, Draft, Error, FoundPost, PostPage,
+    PostReading, Posted, Upload, Uploaded,
 };
 use answer::{Answer, Budget, Failed};
 
@@ -191,6 +192,14 @@ impl Connector for X {
         let called = self.call(request.query(&query), &budget).await?;
         let value = found::page(called.value).map_err(|e| answer::unreadable(&e.to_string()))?;
         Ok(Called { value, closed: called.closed })
+    }
+
+    async fn engagement(
+        &self,
+        access: &Access,
+        post_ids: &[String],
+    ) -> Result<Called<Vec<PostReading>>, Error> {
+        engagement::engagement(self, access, post_ids).await
     }
 
     fn is_same(&self, draft: &Draft, found: &FoundPost) -> bool {

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::ops::{Index, IndexMut};
 use std::str::FromStr;
+use std::time::Duration;
 
 /// Something that people do with a post.
 #[derive(
@@ -95,6 +96,20 @@ impl FromStr for EngagementType {
             .find(|of| of.as_str() == word)
             .ok_or_else(|| UnknownEngagementType(word.to_owned()))
     }
+}
+
+/// Whether a network tells how much of something there is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Gives {
+    /// Of every post.
+    Always,
+    /// Of the account's own posts, while they are not older than this.
+    Own {
+        /// How long after it was made.
+        within: Duration,
+    },
+    /// Not at all: there is nothing to wait for.
+    Never,
 }
 
 /// How much of each there is; `None` where that is not known.

@@ -20,5 +20,5 @@ pub mod x;
 pub use class::ErrorClass;
 pub use consent::{Consent, ConsentError};
 pub use content::{Content, MediaFacts, Violation};
-pub use engagement::{EngagementType, Totals, UnknownEngagementType};
+pub use engagement::{EngagementType, Gives, Totals, UnknownEngagementType};
 pub use platform::Platform;

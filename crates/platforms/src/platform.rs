@@ -8,7 +8,7 @@ use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
-use crate::{Content, Violation, x};
+use crate::{Content, EngagementType, Gives, Violation, x};
 
 /// A network, by the name that the product's schema and its frontends use.
 #[derive(
@@ -61,6 +61,31 @@ impl Platform {
         match self {
             Platform::Twitter => {
                 let call = x::Endpoint::CreatePost;
+                vec![call.user_key(account_id), call.app_key()]
+            }
+        }
+    }
+
+    /// Whether the network tells how much of something there is.
+    pub const fn gives(self, of: EngagementType) -> Gives {
+        match self {
+            Platform::Twitter => x::gives(of),
+        }
+    }
+
+    /// Most posts whose totals are asked for in one call.
+    pub const fn lookup_size(self) -> usize {
+        match self {
+            Platform::Twitter => x::LOOKUP_MAX,
+        }
+    }
+
+    /// The keys under which the network counts calls that ask for totals: the account's and the
+    /// app's. Either may be closed by an answer.
+    pub fn lookup_keys(self, account_id: &str) -> Vec<String> {
+        match self {
+            Platform::Twitter => {
+                let call = x::Endpoint::GetPosts;
                 vec![call.user_key(account_id), call.app_key()]
             }
         }

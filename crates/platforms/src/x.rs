@@ -14,12 +14,14 @@ mod emoji;
 mod endpoint;
 mod errors;
 mod links;
+mod metrics;
 mod text;
 
 pub use check::check;
 pub use endpoint::Endpoint;
 pub use errors::{classify, message};
 pub use links::links;
+pub use metrics::{LOOKUP_MAX, NON_PUBLIC_FOR, gives};
 pub use text::{Measure, cashtags, measure};
 
 use std::time::Duration;

@@ -3,6 +3,8 @@
 //! **Invariant:** it speaks to `/_control` alone; the network's own paths are for the code under
 //! test.
 
+mod webhooks;
+
 use std::time::Duration;
 
 use reqwest::{Method, StatusCode};
@@ -255,6 +257,14 @@ impl Client {
         told: &(impl Serialize + ?Sized),
     ) -> Result<T> {
         self.call(Method::POST, path, |request| request.json(told), GRACE).await
+    }
+
+    async fn put<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        told: &(impl Serialize + ?Sized),
+    ) -> Result<T> {
+        self.call(Method::PUT, path, |request| request.json(told), GRACE).await
     }
 
     async fn call<T: DeserializeOwned>(

@@ -19,6 +19,7 @@
 //! | `GET /wait` | `?effects=N&kind=…` or `?seq=N`, `&timeoutMs=…` | `{reached: true}`, or 408 |
 //! | `GET /wait-hold/{name}` | `?timeoutMs=…` | the hold, or 408 |
 //! | `POST /reset` | | 204 |
+//! | `/x/…`, `/stripe/…` | webhooks: see `control/webhooks.rs` | |
 //!
 //! A refusal is `{"error": {"field", "message"}}`. An action is an object with one key:
 //! `{"status": {"status", "headers"?, "body"?, "act"?}}`, `{"rateLimited": {"resetInMs"}}`,
@@ -32,6 +33,7 @@
 //! **Invariant:** a wrong request changes nothing, and its answer names the field.
 
 mod input;
+mod webhooks;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -45,6 +47,7 @@ use chrono::TimeDelta;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+use crate::deliveries::{How, Sender};
 use crate::fault::{Action, Rule, Standing};
 use crate::hold::{Hold, Outcome};
 use crate::journal::{Effect, Entry, Who};
@@ -86,6 +89,7 @@ pub(crate) fn routes() -> Router<Arc<Simulator>> {
         .route("/wait", get(wait))
         .route("/wait-hold/{name}", get(wait_hold))
         .route("/reset", post(reset))
+        .merge(webhooks::routes())
         .fallback(async || Refusal::new(StatusCode::NOT_FOUND, "path", "there is no such control"))
 }
 
@@ -161,10 +165,14 @@ struct Named {
 }
 
 async fn revoke(State(simulator): Shared, Told(named): Told<Named>) -> Answered<Value> {
-    match simulator.x().revoke_user(&named.user) {
-        Some(revoked) => Ok(Json(json!({ "revoked": revoked }))),
-        None => Err(Refusal::new(StatusCode::NOT_FOUND, "user", "there is no such user")),
-    }
+    let mut world = simulator.x();
+    let told = world.told_revocation(&named.user, journal::now());
+    let (Some(told), Some(revoked)) = (told, world.revoke_user(&named.user)) else {
+        return Err(Refusal::new(StatusCode::NOT_FOUND, "user", "there is no such user"));
+    };
+    drop(world);
+    simulator.deliveries.send(Sender::X, &[told], How::default());
+    Ok(Json(json!({ "revoked": revoked })))
 }
 
 async fn put_app(State(simulator): Shared, Told(app): Told<NewApp>) -> Result<StatusCode, Refusal> {

@@ -4,15 +4,16 @@
 //! description, keeps a journal of every request and of every effect, and lets a tester put
 //! faults between them through `/_control/…`. It runs as the binary `simulator`, or in-process:
 //! [`serve`] on a listener, or [`Running::start`] on a port of its own. [`Client`] speaks the
-//! control.
+//! control. X and Stripe also send webhooks, as the control tells them to.
 //!
 //! **Invariant:** nothing is kept but in memory, and no token is told again but to the app that OAuth
-//! made it for.
+//! made it for; no secret of a webhook is told at all.
 
 mod call;
 mod client;
 mod connection;
 mod control;
+mod deliveries;
 mod exchange;
 mod fault;
 mod hold;
@@ -20,6 +21,7 @@ mod journal;
 mod models;
 mod running;
 mod stream;
+mod stripe;
 mod x;
 
 use std::io;
@@ -30,14 +32,16 @@ use tokio::net::TcpListener;
 
 pub use client::{Client, ClientError};
 pub use control::{NewToken, NewUser};
+pub use deliveries::{Attempt, Deliver, Delivery, DeliveryState, Order, Sender};
 pub use fault::{Action, Match, Rule, Standing, When};
 pub use hold::{Hold, Outcome};
 pub use journal::{Effect, Entry, Met, Note, What, Who};
 pub use models::{ModelSettings, NewKey};
 pub use running::Running;
+pub use stripe::{NewStripeEvent, NewSubscription, Subscribed};
 pub use x::{
-    ConsentAnswer, ControlGrant, ControlMedia, ControlPost, LimitSetting, Metrics, NewApp,
-    NewConsent, Settings, SettingsPatch,
+    ConsentAnswer, ControlGrant, ControlMedia, ControlPost, Engaged, LimitSetting, Metrics, NewApp,
+    NewConsent, NewEngagement, Reaction, Settings, SettingsPatch,
 };
 
 /// The whole state of a simulator.
@@ -48,6 +52,8 @@ pub(crate) struct Simulator {
     holds: hold::Holds,
     x: Mutex<x::World>,
     models: Mutex<models::Models>,
+    stripe: Mutex<stripe::Billing>,
+    deliveries: Arc<deliveries::Deliveries>,
 }
 
 impl Simulator {
@@ -58,6 +64,8 @@ impl Simulator {
             holds: hold::Holds::new(),
             x: Mutex::new(x::World::new()),
             models: Mutex::default(),
+            stripe: Mutex::default(),
+            deliveries: Arc::new(deliveries::Deliveries::new()),
         }
     }
 
@@ -69,6 +77,11 @@ impl Simulator {
     /// The models and their keys.
     pub(crate) fn models(&self) -> MutexGuard<'_, models::Models> {
         held(&self.models)
+    }
+
+    /// The subscriptions at Stripe.
+    pub(crate) fn stripe(&self) -> MutexGuard<'_, stripe::Billing> {
+        held(&self.stripe)
     }
 
     /// On whose behalf a request comes.
@@ -92,10 +105,15 @@ impl Simulator {
         }
         let mut world = self.x();
         let mut answer = world.act(call, journal::now());
+        let mut told = Vec::new();
         for (at, user, what) in answer.effects.drain(..) {
+            if let What::PostDeleted { post_id } = &what {
+                told.push(world.told_deletion(post_id, &user.id, at));
+            }
             self.journal.effect(seq, at, user, what);
         }
         drop(world);
+        self.deliveries.send(Sender::X, &told, deliveries::How::default());
         self.noted(seq, answer)
     }
 
@@ -105,6 +123,8 @@ impl Simulator {
         self.holds.release_all(Outcome::Drop);
         *self.x() = x::World::new();
         *self.models() = models::Models::default();
+        self.stripe().clear();
+        self.deliveries.clear();
         self.journal.reset();
     }
 }
@@ -127,5 +147,6 @@ pub async fn serve(listener: TcpListener, shutdown: impl Future<Output = ()>) ->
         .with_state(Arc::clone(&simulator));
     let served = connection::accept(listener, app, shutdown).await;
     simulator.holds.release_all(Outcome::Drop);
+    simulator.deliveries.clear();
     served
 }

@@ -21,7 +21,9 @@ use jobs::{ConnectionId, PostId};
 use platforms::{EngagementType, Platform, Totals};
 use rows::{Post, Source, lock, record, store};
 
-pub use polls::{Due, DuePoll, begin, cadence, due, due_polls, is_about_to_publish, plan, stop};
+pub use polls::{
+    Due, DuePoll, begin, cadence, due, due_polls, is_about_to_publish, plan, poll_key, stop,
+};
 
 /// Something that a network told by webhook.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -138,6 +138,10 @@ pub struct Secrets {
     pub app_secret: String,
     /// The key of the models.
     pub model_key: String,
+    /// What the network signs with.
+    pub x_webhook: String,
+    /// What Stripe signs with.
+    pub stripe_webhook: String,
 }
 
 /// The id of our app at the network.
@@ -154,6 +158,8 @@ impl Secrets {
             token_key: key(),
             app_secret: random_hex(20),
             model_key: format!("sk-{}", random_hex(24)),
+            x_webhook: random_hex(25),
+            stripe_webhook: format!("whsec_{}", random_hex(16)),
         }
     }
 
@@ -170,6 +176,8 @@ impl Secrets {
             ("X_CLIENT_ID", APP.to_owned()),
             ("X_CLIENT_SECRET", self.app_secret.clone()),
             ("OAUTH_RETURN_URLS", RETURN_TO.to_owned()),
+            ("X_WEBHOOK_SECRETS", self.x_webhook.clone()),
+            ("STRIPE_WEBHOOK_SECRETS", self.stripe_webhook.clone()),
             ("LLM_API_KEY", self.model_key.clone()),
             ("IMAGE_API_KEY", self.model_key.clone()),
         ];
@@ -187,6 +195,8 @@ impl Secrets {
                 "TRAVEL_KEYS",
                 "X_CLIENT_ID",
                 "OAUTH_RETURN_URLS",
+                "X_WEBHOOK_SECRETS",
+                "STRIPE_WEBHOOK_SECRETS",
             ],
             Login::Scheduler => &["METRICS_LISTEN"],
             Login::Worker => &[

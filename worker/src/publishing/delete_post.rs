@@ -4,15 +4,14 @@
 
 use serde_json::json;
 
-use super::decide::{Account, Next, after_error};
+use super::decide::{Account, after_error};
+use super::give_way::{Whose, give_way};
 use super::target;
-use crate::accounts::tokens::TokenOver;
 use crate::run::{Answer, Run, failed};
 use jobs::kinds::{DeletePost, DeletedPost};
 use jobs::{Code, Failure, Problem};
-use store::ledger::Finish;
 use store::published_posts::{self, PublishedPost};
-use store::{Claimed, connections, events};
+use store::{connections, events};
 
 /// Deletes a post.
 pub(crate) async fn delete_post(run: Run<DeletePost>) -> Answer<DeletePost> {
@@ -36,10 +35,11 @@ pub(crate) async fn delete_post(run: Run<DeletePost>) -> Answer<DeletePost> {
     let platform = connection.platform.parse().map_err(|_| {
         Failure::Dead(Problem::new(Code::Internal, "The account's network is unknown."))
     })?;
+    let whose = Whose { organization, connection: connection.id };
     let right = target::right(&run.fleet, &mut tx, connection.id, &connection.account_id).await?;
     let right = match right {
         Ok(right) => right,
-        Err(next) => return give_way(&run, tx, &post, next).await,
+        Err(next) => return give_way(&run, tx, whose, next).await,
     };
     tx.commit().await.map_err(failed)?;
 
@@ -56,7 +56,7 @@ pub(crate) async fn delete_post(run: Run<DeletePost>) -> Answer<DeletePost> {
         Err(error) => {
             let mut tx = run.begin().await?;
             let now = store::now(&mut tx).await.map_err(failed)?;
-            give_way(&run, tx, &post, after_error(error, account, now)).await
+            give_way(&run, tx, whose, after_error(error, account, now)).await
         }
     }
 }
@@ -83,38 +83,4 @@ async fn deleted(run: &Run<DeletePost>, post: &PublishedPost) -> Answer<DeletePo
         .map_err(failed)?;
     }
     run.end(tx, &DeletedPost { published_post_id: post.id }).await
-}
-
-/// The post is not deleted yet, or not at all.
-async fn give_way(
-    run: &Run<DeletePost>,
-    mut tx: Claimed,
-    post: &PublishedPost,
-    next: Next,
-) -> Answer<DeletePost> {
-    match next {
-        Next::Later { until, why } => Err(Failure::Snooze { until, why, close: true }),
-        Next::Again { problem, .. } => Err(Failure::Retry(problem)),
-        Next::NewToken { refused, version } => {
-            let over = TokenOver {
-                organization: post.organization_id,
-                connection: post.platform_connection_id,
-                version,
-                refused: refused.as_deref(),
-            };
-            let (until, why) = over.wait(run, &mut tx).await?;
-            run.finish(tx, Finish::Snooze(until, why)).await
-        }
-        Next::Wait { until, why } => run.finish(tx, Finish::Snooze(until, why)).await,
-        Next::Fail(problem) => run.end_dead(tx, problem).await,
-        Next::Hold { reason } => {
-            run.end_dead(tx, Problem::new(Code::AccountDisconnected, reason)).await
-        }
-        Next::AwaitApproval { reason } | Next::LookUp { reason } => {
-            run.end_dead(tx, Problem::new(Code::PlatformRefused, reason)).await
-        }
-        Next::Published(_) => {
-            run.end_dead(tx, Problem::new(Code::Internal, "A deletion cannot publish.")).await
-        }
-    }
 }

@@ -8,7 +8,7 @@
 //! | `reconcile_post.rs` | what became of it, when the network did not say |
 //! | `resolve_post.rs`, `delete_post.rs` | a person decides |
 //! | `decide.rs` | what an answer of the network means, without I/O |
-//! | `target.rs`, `upload.rs`, `call.rs`, `settle.rs` | the steps that these share |
+//! | `target.rs`, `upload.rs`, `call.rs`, `settle.rs`, `give_way.rs` | the steps that these share |
 //!
 //! **Invariant:** no call that publishes is made before its intent is committed, and none is made
 //! for a schedule whose earlier call may have been answered.
@@ -16,14 +16,15 @@
 mod call;
 mod cancel_schedule;
 mod create_schedule;
-mod decide;
+pub(crate) mod decide;
 mod delete_post;
+pub(crate) mod give_way;
 mod prepare_post;
 mod publish_post;
 mod reconcile_post;
 mod resolve_post;
 pub(crate) mod settle;
-mod target;
+pub(crate) mod target;
 mod update_schedule;
 mod upload;
 

@@ -9,7 +9,7 @@ use super::decide::Next;
 use crate::accounts::tokens::TokenOver;
 use crate::run::{Answer, Run, failed};
 use connectors::Posted;
-use jobs::kinds::{PublishPost, ReconcilePost};
+use jobs::kinds::{IngestEngagement, PublishPost, ReconcilePost};
 use jobs::{
     Code, Failure, IntentId, JobKind, NewJob, OrganizationId, Origin, PostId, Problem, ScheduleId,
     Wait, publish_limit_keys,
@@ -18,7 +18,7 @@ use store::ledger::Finish;
 use store::published_posts::NewPost;
 use store::schedules::{self, Entry, Locked, Move, Status};
 use store::usage::{self, Ended};
-use store::{Claimed, events, published_posts};
+use store::{Claimed, events, published_posts, webhook_events};
 
 /// Tells the people of the organization what became of a schedule.
 pub(crate) async fn tell(
@@ -80,7 +80,22 @@ pub(super) async fn record_post<K: JobKind>(
         .map_err(failed)?;
     tell(tx, schedule, "post.published", &format!("{message} {}", posted.url)).await?;
     usage::end(tx, schedule.id.0, Ended::Used).await.map_err(failed)?;
+    hear_what_was_told(run, tx, posted).await?;
     Ok(fresh)
+}
+
+/// The network may have told of a post before we knew that it was ours.
+async fn hear_what_was_told<K: JobKind>(
+    run: &Run<K>,
+    tx: &mut Claimed,
+    posted: &Posted,
+) -> Result<(), Failure> {
+    let events = webhook_events::reopen(tx, "x", &posted.id).await.map_err(failed)?;
+    if events.is_empty() {
+        return Ok(());
+    }
+    let args = IngestEngagement { webhook_events: events };
+    run.follow_up(tx, [NewJob::new(Origin::Worker, None, &args)]).await
 }
 
 /// A line of the attempt log about this run.

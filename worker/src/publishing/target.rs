@@ -43,11 +43,11 @@ impl Target {
 
 /// The right to act for an account.
 #[derive(Clone, Debug)]
-pub(super) struct Right {
+pub(crate) struct Right {
     /// The right.
-    pub(super) access: Access,
+    pub(crate) access: Access,
     /// The version of the account's tokens that gives it.
-    pub(super) token_version: i64,
+    pub(crate) token_version: i64,
 }
 
 /// Checks a locked schedule's content and account again and opens the account's token; or says what
@@ -101,7 +101,7 @@ async fn unusable(
 }
 
 /// The right to act for an account; or what stands in the way.
-pub(super) async fn right(
+pub(crate) async fn right(
     fleet: &Fleet,
     conn: &mut Conn,
     connection: ConnectionId,

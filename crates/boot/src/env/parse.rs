@@ -73,6 +73,16 @@ pub(crate) fn secret(_: Shape, text: &str) -> Result<SecretString, Wrong> {
     Ok(text.into())
 }
 
+pub(crate) fn secrets(_: Shape, text: &str) -> Result<Vec<SecretString>, Wrong> {
+    let secrets = text.split(',').map(str::trim).enumerate().map(|(index, secret)| {
+        if secret.len() < 16 {
+            return Err(format!("is too short (secret {})", index + 1));
+        }
+        Ok(secret.into())
+    });
+    secrets.collect()
+}
+
 pub(crate) fn text(_: Shape, text: &str) -> Result<String, Wrong> {
     Ok(text.to_owned())
 }

@@ -50,6 +50,8 @@ pub enum Shape {
     Name,
     /// Any text.
     Text,
+    /// Several secrets.
+    Secrets,
     /// A SHA-256 in hexadecimal.
     Sha256,
     /// Keys with their ids.
@@ -82,6 +84,7 @@ impl fmt::Display for Shape {
             Self::Urls => f.write_str("URLs `https://…` or `http://…`, with commas between them"),
             Self::Name => f.write_str("1 to 100 letters, digits, `.`, `_`, `:` or `-`"),
             Self::Text => f.write_str("text"),
+            Self::Secrets => f.write_str("secrets of at least 16 characters, with commas between them"),
             Self::Sha256 => f.write_str("64 hexadecimal digits"),
             Self::Keys => f.write_str(
                 "`<id>:<key>,…`, the current key first, each key the base64 of 32 random bytes \

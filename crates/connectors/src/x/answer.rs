@@ -180,6 +180,20 @@ impl Answer {
         Err(Error::Refused(refusal))
     }
 
+    /// The answer to a look at several posts: also a body with errors alone, which may be one for
+    /// each post. A nearly used budget closes its key.
+    pub(super) fn into_lookup(self, budget: &Budget<'_>) -> Result<Called<Value>, Error> {
+        let told = ["data", "errors"].iter().any(|list| self.body[list].is_array());
+        if !self.is_success() || self.trouble.is_some() {
+            return self.into_called(budget);
+        }
+        if !told {
+            return Err(unreadable("neither posts nor errors"));
+        }
+        let closed = self.used_up(budget, |remaining, limit| remaining <= limit / 10);
+        Ok(Called { value: self.body, closed })
+    }
+
     /// The answer as a refusal, by its class.
     pub(super) fn refusal(&self, budget: &Budget<'_>) -> Refusal {
         let class = classify(self.status, &self.body, budget.endpoint);
@@ -204,20 +218,11 @@ impl Answer {
         refused: Option<ErrorClass>,
     ) -> Option<Closed> {
         let now = Utc::now();
-        let app_key = budget.endpoint.app_key();
-        let used_up = [
-            ("x-rate-limit", &budget.key),
-            ("x-user-limit-24hour", &budget.key),
-            ("x-app-limit-24hour", &app_key),
-        ]
-        .into_iter()
-        .filter(|(window, _)| self.number(&format!("{window}-remaining")) == Some(0))
-        .map(|(window, key)| Closed { key: key.clone(), until: self.reset(window, now) })
-        .max_by_key(|closed| closed.until);
+        let used_up = self.used_up(budget, |remaining, _| remaining <= 0);
         match refused {
             Some(ErrorClass::Quota) => {
                 let until = used_up.map_or_else(|| self.reset("x-rate-limit", now), |c| c.until);
-                Some(Closed { key: app_key, until })
+                Some(Closed { key: budget.endpoint.app_key(), until })
             }
             Some(ErrorClass::RateLimited) => Some(used_up.unwrap_or_else(|| Closed {
                 key: budget.key.clone(),
@@ -225,6 +230,26 @@ impl Answer {
             })),
             _ => used_up,
         }
+    }
+
+    /// The key whose budget is used up, by a rule on what remains of the limit; where there are
+    /// several, the one that is closed longest. A limit that is not told is 0.
+    fn used_up(&self, budget: &Budget<'_>, rule: impl Fn(i64, i64) -> bool) -> Option<Closed> {
+        let now = Utc::now();
+        let app_key = budget.endpoint.app_key();
+        [
+            ("x-rate-limit", &budget.key),
+            ("x-user-limit-24hour", &budget.key),
+            ("x-app-limit-24hour", &app_key),
+        ]
+        .into_iter()
+        .filter(|(window, _)| {
+            let limit = self.number(&format!("{window}-limit")).unwrap_or_default();
+            let remaining = self.number(&format!("{window}-remaining"));
+            remaining.is_some_and(|remaining| rule(remaining, limit))
+        })
+        .map(|(window, key)| Closed { key: key.clone(), until: self.reset(window, now) })
+        .max_by_key(|closed| closed.until)
     }
 
     /// When a window opens again: as the header says, or a whole window from now.

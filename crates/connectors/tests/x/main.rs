@@ -6,6 +6,7 @@
 #![expect(clippy::expect_used, clippy::unwrap_used, reason = "a panic is how a test fails")]
 
 mod commit;
+mod engagement;
 mod grant;
 mod oauth;
 mod server;

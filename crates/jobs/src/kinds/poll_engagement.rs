@@ -32,11 +32,11 @@ impl JobKind for PollEngagement {
         args_version: 1,
         queue: Queue::Poll,
         caller: Caller::Internal,
-        // The next look is not far.
+        // A network may be away for hours.
         retry: Retry {
-            max_attempts: 3,
+            max_attempts: 20,
             base: Duration::from_secs(5),
-            cap: Duration::from_secs(60),
+            cap: Duration::from_secs(900),
         },
         timeout: Duration::from_secs(60),
         secrets: &[],

@@ -23,6 +23,8 @@ pub enum Endpoint {
     CreatePost,
     /// The posts of an account.
     UserPosts,
+    /// Posts by their ids.
+    GetPosts,
     /// Deletion of a post.
     DeletePost,
     /// Exchange of a code or a refresh token.
@@ -31,7 +33,7 @@ pub enum Endpoint {
 
 impl Endpoint {
     /// Every call, in the order in which a post meets them.
-    pub const ALL: [Endpoint; 11] = [
+    pub const ALL: [Endpoint; 12] = [
         Endpoint::Me,
         Endpoint::UploadMedia,
         Endpoint::InitializeUpload,
@@ -41,6 +43,7 @@ impl Endpoint {
         Endpoint::MediaMetadata,
         Endpoint::CreatePost,
         Endpoint::UserPosts,
+        Endpoint::GetPosts,
         Endpoint::DeletePost,
         Endpoint::Token,
     ];
@@ -57,6 +60,7 @@ impl Endpoint {
             Endpoint::MediaMetadata => "POST /2/media/metadata",
             Endpoint::CreatePost => "POST /2/tweets",
             Endpoint::UserPosts => "GET /2/users/{id}/tweets",
+            Endpoint::GetPosts => "GET /2/tweets",
             Endpoint::DeletePost => "DELETE /2/tweets/{id}",
             Endpoint::Token => "POST /2/oauth2/token",
         }

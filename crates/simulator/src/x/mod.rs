@@ -7,6 +7,7 @@
 //! acts and reports each effect.
 
 mod accounts;
+mod activity;
 mod authorize;
 mod endpoint;
 mod ids;
@@ -40,6 +41,7 @@ use problem::{Outcome, Problem};
 use shape::{check_query, is_id};
 
 pub(crate) use accounts::SCOPES;
+pub use activity::{Engaged, NewEngagement, Reaction};
 pub use oauth::{ConsentAnswer, ControlGrant, NewApp, NewConsent};
 pub use settings::{ControlMedia, ControlPost, LimitSetting, Metrics, Settings, SettingsPatch};
 

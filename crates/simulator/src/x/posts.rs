@@ -146,6 +146,11 @@ impl Posts {
         self.by_id.get(&id).filter(|post| post.deleted_at.is_none())
     }
 
+    /// The same, to be changed.
+    pub(super) fn alive_mut(&mut self, id: u64) -> Option<&mut Post> {
+        self.by_id.get_mut(&id).filter(|post| post.deleted_at.is_none())
+    }
+
     /// An author's posts, newest first, deleted ones left out.
     pub(super) fn of(&self, author: &str) -> impl Iterator<Item = &Post> {
         let ids = self.by_author.get(author).map(Vec::as_slice).unwrap_or_default();

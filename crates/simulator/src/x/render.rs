@@ -56,7 +56,7 @@ impl Wish {
 /// seem to be up to a second older than it is.
 ///
 /// Source: every `created_at` of X in `webhooks/samples.json`, read 2026-11-22.
-fn moment(at: DateTime<Utc>) -> String {
+pub(super) fn moment(at: DateTime<Utc>) -> String {
     at.trunc_subsecs(0).to_rfc3339_opts(SecondsFormat::Millis, true)
 }
 

@@ -34,6 +34,11 @@ pub async fn cadence(conn: &mut Conn, platform: Platform) -> Result<Vec<Cadence>
     Ok(steps.collect())
 }
 
+/// The key under which at most one job asks for an account.
+pub fn poll_key(connection: ConnectionId) -> String {
+    format!("engagement.poll:{connection}")
+}
+
 /// An account that is to be asked.
 #[derive(Clone, Debug)]
 pub struct DuePoll {
