@@ -159,7 +159,9 @@ pub(crate) async fn check(
         // A limit may be set for keys that no job has yet.
         Kind::SetLimit | Kind::RemoveLimit => Ok(()),
         // Nobody enqueues these through the API.
-        Kind::RefreshConnection
+        Kind::ApplyBilling
+        | Kind::EnforceBilling
+        | Kind::RefreshConnection
         | Kind::PreparePost
         | Kind::PublishPost
         | Kind::ReconcilePost
