@@ -13,7 +13,9 @@ use tracing::Instrument;
 use crate::figures::{self, Parked};
 use crate::fleet::Fleet;
 use crate::run::{Answer, Ended, Run};
-use crate::{accounts, billing, content, control, engagement, maintenance, organizations, publishing};
+use crate::{
+    accounts, billing, content, control, engagement, maintenance, organizations, publishing,
+};
 use jobs::{Code, Failure, JobKind, Kind, Problem, Wait};
 use queue::{End, Handler, Stop};
 use store::ledger::ClaimedJob;

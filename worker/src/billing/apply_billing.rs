@@ -14,13 +14,13 @@ use uuid::Uuid;
 use super::follow::{follow, tell};
 use crate::figures;
 use crate::run::{Answer, Run, failed};
-use jobs::billing::{known, moment};
+use jobs::billing::moment;
 use jobs::kinds::{AppliedBilling, ApplyBilling};
 use jobs::{Failure, OrganizationId, WebhookEventId};
 use platforms::stripe::{Checkout, Invoice, StripeEvent, Told, read};
-use store::billing::{self, SENDER};
-use store::webhook_events::{self, Kept, Looked, Outcome};
 use store::Claimed;
+use store::billing::{self, SENDER, UnknownPrice};
+use store::webhook_events::{self, Kept, Looked, Outcome};
 
 /// Takes in what Stripe told.
 pub(crate) async fn apply_billing(run: Run<ApplyBilling>) -> Answer<ApplyBilling> {
@@ -129,13 +129,10 @@ async fn take_in(
     let Some(before) = billing::lock(&mut tx, organization).await.map_err(failed)? else {
         return Ok(Vec::new());
     };
-    let waited =
-        webhook_events::reopen(&mut tx, SENDER, &about.customer).await.map_err(failed)?;
+    let waited = webhook_events::reopen(&mut tx, SENDER, &about.customer).await.map_err(failed)?;
     let waited = webhook_events::new_ones(&mut tx, &waited).await.map_err(failed)?;
-    let waited: Vec<(WebhookEventId, About)> = waited
-        .iter()
-        .filter_map(|event| Some((event.id, About::of(event).ok()?)))
-        .collect();
+    let waited: Vec<(WebhookEventId, About)> =
+        waited.iter().filter_map(|event| Some((event.id, About::of(event).ok()?))).collect();
 
     let mut touched = BTreeSet::new();
     let mut looked = Vec::new();
@@ -154,7 +151,7 @@ async fn take_in(
         looked.push((id, Outcome::Applied, Some(about.customer.as_str())));
     }
     for subscription in touched {
-        write(&mut tx, organization, subscription).await?;
+        learn(&mut tx, organization, subscription).await?;
     }
     follow(run, &mut tx, organization, &before).await?;
     webhook_events::conclude(&mut tx, &looked).await.map_err(failed)?;
@@ -180,31 +177,19 @@ async fn whose(tx: &mut Claimed, about: &About) -> Result<Option<OrganizationId>
 }
 
 /// Writes how a subscription stands by all that is known of it.
-async fn write(
+async fn learn(
     tx: &mut Claimed,
     organization: OrganizationId,
     subscription: &str,
 ) -> Result<(), Failure> {
-    let told = billing::told(tx, subscription).await.map_err(failed)?;
-    let Some(known) = known(&told) else { return Ok(()) };
-    let stand = &known.newest.subscription.stand;
-    let (price, lookup_key) = (stand.price.as_deref(), stand.lookup_key.as_deref());
-    let plan = billing::plan_of(tx, price, lookup_key).await.map_err(failed)?;
-    if let (None, Some(price)) = (&plan, price) {
-        let all = billing::subscriptions(tx, organization).await.map_err(failed)?;
-        let is_told = all
-            .iter()
-            .any(|one| one.id == subscription && one.price.as_deref() == Some(price));
-        if !is_told {
-            tracing::warn!(organization.id = %organization, price, "no plan has this price");
-            let message = format!(
-                "The subscription has the price {price}, which belongs to no plan. The plan stays as it is."
-            );
-            let data = json!({ "price": price, "lookupKey": lookup_key });
-            tell(tx, organization, "billing.unknown_price", &message, data).await?;
-        }
-    }
-    billing::write(tx, organization, &known, plan.as_deref()).await.map_err(failed)
+    let unknown = billing::learn(tx, organization, subscription).await.map_err(failed)?;
+    let Some(UnknownPrice { price, lookup_key }) = unknown else { return Ok(()) };
+    tracing::warn!(organization.id = %organization, price, "no plan has this price");
+    let message = format!(
+        "The subscription has the price {price}, which belongs to no plan. The plan stays as it is."
+    );
+    let data = json!({ "price": price, "lookupKey": lookup_key });
+    tell(tx, organization, "billing.unknown_price", &message, data).await
 }
 
 async fn trial_will_end(
@@ -232,10 +217,9 @@ async fn tell_of(
     }
     let next = invoice.next_attempt_at.and_then(moment);
     let message = match next {
-        Some(next) => format!(
-            "A payment failed. It is tried again at {}.",
-            next.format("%Y-%m-%dT%H:%M:%SZ")
-        ),
+        Some(next) => {
+            format!("A payment failed. It is tried again at {}.", next.format("%Y-%m-%dT%H:%M:%SZ"))
+        }
         None => "A payment failed.".to_owned(),
     };
     tell(tx, organization, "billing.payment_failed", &message, data).await

@@ -7,10 +7,10 @@
 use serde_json::{Value, json};
 
 use crate::run::{Run, failed};
-use jobs::billing::{Access, followed, hold_reason, is_known};
+use jobs::billing::is_known;
 use jobs::kinds::EnforceBilling;
 use jobs::{Failure, JobKind, NewJob, OrganizationId, Origin};
-use store::billing::{self, Followed, Standing};
+use store::billing::{self, Standing};
 use store::{Claimed, events};
 
 /// Makes a locked organization, which stood like this, follow its subscriptions.
@@ -20,20 +20,11 @@ pub(crate) async fn follow<K: JobKind>(
     id: OrganizationId,
     before: &Standing,
 ) -> Result<(), Failure> {
-    let all = billing::subscriptions(tx, id).await.map_err(failed)?;
-    let chosen = followed(all.iter().map(billing::Subscription::candidate).collect());
-    let Some(chosen) = chosen.and_then(|chosen| all.iter().find(|one| one.id == chosen.id)) else {
-        return Ok(());
-    };
+    let chosen = billing::follow(tx, id, before).await.map_err(failed)?;
+    let Some(chosen) = chosen else { return Ok(()) };
     if !is_known(&chosen.status) {
         tracing::warn!(organization.id = %id, status = chosen.status, "a status that nobody knows");
     }
-    let paid_for = chosen.plan.as_ref().filter(|plan| before.billing_plan.as_ref() != Some(plan));
-    let plan = paid_for.unwrap_or(&before.plan);
-    let reason = hold_reason(&chosen.status, chosen.status_since);
-    let access = Access::of(&chosen.status);
-    let new = Followed { subscription: chosen, plan, access, reason: &reason };
-    billing::follow(tx, id, new).await.map_err(failed)?;
     let Some(now) = billing::lock(tx, id).await.map_err(failed)? else { return Ok(()) };
 
     if now.plan != before.plan {
@@ -63,8 +54,7 @@ async fn plan_enforcement<K: JobKind>(
     before: &Standing,
     now: &Standing,
 ) -> Result<(), Failure> {
-    let mut job =
-        NewJob::new(Origin::Worker, Some(id), &EnforceBilling { organization_id: id });
+    let mut job = NewJob::new(Origin::Worker, Some(id), &EnforceBilling { organization_id: id });
     match &now.hold {
         // A job for each moment: one that is planned for another finds nothing to do then.
         Some((at, _)) if !now.is_on_hold => {

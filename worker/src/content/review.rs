@@ -263,11 +263,7 @@ fn passed(schedule: &Locked) -> Option<String> {
 }
 
 /// Makes a locked schedule wait for a payment; `false` when its organization paid just now.
-async fn await_payment(
-    tx: &mut Claimed,
-    schedule: &Locked,
-    reason: &str,
-) -> Result<bool, Failure> {
+async fn await_payment(tx: &mut Claimed, schedule: &Locked, reason: &str) -> Result<bool, Failure> {
     if billing::share_hold(tx, schedule.organization_id).await.map_err(failed)?.is_none() {
         return Ok(false);
     }

@@ -252,9 +252,7 @@ async fn give_way(
         Next::Hold { reason } => Problem::new(Code::AccountDisconnected, reason),
         Next::AwaitApproval { reason }
         | Next::AwaitPayment { reason }
-        | Next::LookUp { reason } => {
-            Problem::new(Code::PlatformRefused, reason)
-        }
+        | Next::LookUp { reason } => Problem::new(Code::PlatformRefused, reason),
         Next::Published(_) => Problem::new(Code::Internal, "A read cannot publish."),
     };
     ask_person(run, tx, schedule, intent, problem).await
