@@ -1,12 +1,14 @@
 //! The scheduler: everything that happens because time passed.
 //!
-//! `plan.rs` turns due schedules into jobs, `refresh.rs` tokens that end soon, `rescue.rs` frees the
+//! `plan.rs` turns due schedules into jobs, `refresh.rs` tokens that end soon, `aggregate.rs` events
+//! that are not added up; `rescue.rs` frees the
 //! jobs of dead workers, `give_back.rs` releases what ended jobs have left reserved, `housekeeping.rs`
 //! keeps the history's partitions and asks for pruning. Any number of schedulers
 //! may run: each step is a statement that only one of them can win.
 //!
 //! **Invariant:** what is due is decided by the database's clock alone.
 
+mod aggregate;
 mod figures;
 mod give_back;
 mod housekeeping;
@@ -102,6 +104,7 @@ async fn schedule() -> anyhow::Result<()> {
     tokio::join!(
         plan::run(scheduler.clone(), shutdown.clone()),
         refresh::run(scheduler.clone(), shutdown.clone()),
+        aggregate::run(scheduler.clone(), shutdown.clone()),
         rescue::run(scheduler.clone(), shutdown.clone()),
         give_back::run(scheduler.clone(), shutdown.clone()),
         housekeeping::run(scheduler.clone(), shutdown.clone()),
@@ -138,6 +141,8 @@ enum Step {
     Mend,
     /// Asks for new tokens before the old ones end.
     Refresh,
+    /// Has events added up.
+    Aggregate,
     /// Frees the jobs of dead workers.
     Rescue,
     /// Releases what ended jobs have left reserved.
@@ -149,11 +154,12 @@ enum Step {
 }
 
 impl Step {
-    const ALL: [Step; 8] = [
+    const ALL: [Step; 9] = [
         Step::Publish,
         Step::Prepare,
         Step::Mend,
         Step::Refresh,
+        Step::Aggregate,
         Step::Rescue,
         Step::GiveBack,
         Step::Housekeeping,
@@ -167,6 +173,7 @@ impl Step {
             Step::Prepare => "prepare",
             Step::Mend => "mend",
             Step::Refresh => "refresh",
+            Step::Aggregate => "aggregate",
             Step::Rescue => "rescue",
             Step::GiveBack => "give_back",
             Step::Housekeeping => "housekeeping",

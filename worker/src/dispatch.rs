@@ -13,7 +13,7 @@ use tracing::Instrument;
 use crate::figures::{self, Parked};
 use crate::fleet::Fleet;
 use crate::run::{Answer, Ended, Run};
-use crate::{accounts, content, control, maintenance, organizations, publishing};
+use crate::{accounts, analytics, content, control, maintenance, organizations, publishing};
 use jobs::{Code, Failure, JobKind, Kind, Problem, Wait};
 use queue::{End, Handler, Stop};
 use store::ledger::ClaimedJob;
@@ -84,6 +84,8 @@ impl Handler for Dispatch {
             Kind::ReconcilePost => self.run(job, stop, publishing::reconcile_post).await,
             Kind::ResolvePost => self.run(job, stop, publishing::resolve_post).await,
             Kind::DeletePost => self.run(job, stop, publishing::delete_post).await,
+            Kind::AggregateAnalytics => self.run(job, stop, analytics::aggregate_analytics).await,
+            Kind::RebuildAnalytics => self.run(job, stop, analytics::rebuild_analytics).await,
             Kind::CancelJob => self.run(job, stop, control::cancel_job).await,
             Kind::RetryJob => self.run(job, stop, control::retry_job).await,
             Kind::PauseQueue => self.run(job, stop, control::pause_queue).await,

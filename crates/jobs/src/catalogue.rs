@@ -245,6 +245,8 @@ catalogue! {
     ReconcilePost = "post.reconcile";
     ResolvePost = "post.resolve";
     DeletePost = "post.delete";
+    AggregateAnalytics = "analytics.aggregate";
+    RebuildAnalytics = "analytics.rebuild";
     CancelJob = "job.cancel";
     RetryJob = "job.retry";
     PauseQueue = "queue.pause";
