@@ -38,16 +38,20 @@ impl Grain {
 pub enum Edge {
     /// The beginning of a date on the organization's clocks.
     Date(NaiveDate),
+    /// A range begins with the day in which this lies, or ends with it.
+    DayOf(DateTime<Utc>),
     /// A moment. Sums are kept by the hour: a range begins with the hour in which this lies, and ends
     /// with it.
     Moment(DateTime<Utc>),
 }
 
 impl Edge {
-    fn parts(self) -> (Option<NaiveDate>, Option<DateTime<Utc>>) {
+    /// The date, the moment, whether the moment stands for its day.
+    fn parts(self) -> (Option<NaiveDate>, Option<DateTime<Utc>>, bool) {
         match self {
-            Edge::Date(date) => (Some(date), None),
-            Edge::Moment(at) => (None, Some(at)),
+            Edge::Date(date) => (Some(date), None, false),
+            Edge::DayOf(at) => (None, Some(at), true),
+            Edge::Moment(at) => (None, Some(at), false),
         }
     }
 }
@@ -89,7 +93,8 @@ pub async fn range(
     from: Edge,
     to: Edge,
 ) -> Result<Option<Range>> {
-    let ((from_date, from_moment), (to_date, to_moment)) = (from.parts(), to.parts());
+    let (from_date, from_moment, from_day) = from.parts();
+    let (to_date, to_moment, to_day) = to.parts();
     Ok(sqlx::query_as!(
         Range,
         r#"select z.zone as "timezone!", r.from_at as "from!", r.to_at as "to!",
@@ -100,11 +105,12 @@ pub async fn range(
                  from organizations o left join analytics_states s on s.organization_id = o.id
                  where o.id = $1) z
            cross join lateral (
-               select case when $2::date is null then analytics_hour($3::timestamptz, z.zone)
-                           else analytics_midnight($2, z.zone) end as from_at,
-                      case when $4::date is null
-                           then analytics_hour($5::timestamptz - interval '1 microsecond', z.zone) + interval '1 hour'
-                           else analytics_midnight($4, z.zone) end as to_at
+               select case when $2::date is not null then analytics_midnight($2, z.zone)
+                           when $4 then analytics_day($3::timestamptz, z.zone)
+                           else analytics_hour($3, z.zone) end as from_at,
+                      case when $5::date is not null then analytics_midnight($5, z.zone)
+                           when $7 then analytics_midnight(($6::timestamptz at time zone z.zone)::date + 1, z.zone)
+                           else analytics_hour($6 - interval '1 microsecond', z.zone) + interval '1 hour' end as to_at
            ) r
            cross join lateral (
                select (r.from_at at time zone z.zone)::date as first, (r.to_at at time zone z.zone)::date as last
@@ -116,8 +122,10 @@ pub async fn range(
         organization.0,
         from_date,
         from_moment,
+        from_day,
         to_date,
-        to_moment
+        to_moment,
+        to_day
     )
     .fetch_optional(conn)
     .await?)
