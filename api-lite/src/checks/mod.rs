@@ -86,7 +86,8 @@ pub(crate) async fn check(
         Kind::UpdateOrganization
         | Kind::CreateKey
         | Kind::ConnectAccount
-        | Kind::ImportConnection => its.organization().await.map(drop),
+        | Kind::ImportConnection
+        | Kind::RebuildAnalytics => its.organization().await.map(drop),
         Kind::CreateContent => {
             content::check_texts(&decode(args)?)?;
             its.organization().await.map(drop)
@@ -160,6 +161,7 @@ pub(crate) async fn check(
         Kind::SetLimit | Kind::RemoveLimit => Ok(()),
         // Nobody enqueues these through the API.
         Kind::RefreshConnection
+        | Kind::AggregateAnalytics
         | Kind::PreparePost
         | Kind::PublishPost
         | Kind::ReconcilePost
