@@ -17,6 +17,7 @@
 //! **Invariant:** links nothing that can publish, and logs in as a role that may only enqueue and
 //! read.
 
+mod analytics;
 mod app;
 mod auth;
 mod body;

@@ -31,6 +31,7 @@ use jobs::{Caller, Kind, Spec};
         (name = "content", description = "Requests, versions, attachments"),
         (name = "schedules", description = "When and where content goes out"),
         (name = "posts", description = "What went out"),
+        (name = "analytics", description = "What people did with it"),
         (name = "events", description = "What people must know"),
         (name = "operations", description = "How the fleet stands"),
     ),

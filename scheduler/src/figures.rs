@@ -17,10 +17,14 @@ use boot::{SchedulerConfig, Telemetry};
 use jobs::protocol::Outcome;
 use jobs::{NewJob, Queue};
 use store::Store;
+use store::analytics;
 use store::ledger::{self, Rescued};
 
 /// How often the fleet is looked at.
 const LOOK_EVERY: Duration = Duration::from_secs(5);
+
+/// Counting more of what waits would cost more with each.
+const COUNTED: i64 = 10_000;
 
 const FAILURES: &str = "scheduler_failures_total";
 const LAST_SUCCESS: &str = "scheduler_last_success_timestamp_seconds";
@@ -33,6 +37,7 @@ const CLOSED_KEYS: &str = "queue_closed_keys";
 const CLOSED_LONGEST: &str = "queue_closed_key_longest_seconds";
 const LIMITED: &str = "queue_limited_jobs";
 const PAUSES: &str = "queue_pauses";
+const NOT_ADDED_UP: &str = "analytics_waiting_events";
 const HISTORY_AHEAD: &str = "history_partitions_ahead_seconds";
 
 /// Describes the metrics of this file, sets to zero what alerts look at, and shows the pool.
@@ -68,6 +73,11 @@ fn describe() {
     );
     describe_gauge!(LIMITED, Unit::Count, "Jobs that wait for a key, by its class");
     describe_gauge!(PAUSES, Unit::Count, "What people have paused now, by scope");
+    describe_gauge!(
+        NOT_ADDED_UP,
+        Unit::Count,
+        "Events not in the sums yet, at most 10,000 counted"
+    );
     describe_gauge!(HISTORY_AHEAD, Unit::Seconds, "For how long the history has partitions");
 }
 
@@ -141,6 +151,7 @@ pub(crate) async fn run(scheduler: Arc<Scheduler>, shutdown: CancellationToken) 
         gauge!(WORKERS).set(standing.workers as f64);
         gauge!(PAUSES, "scope" => "queue").set(standing.paused_queues as f64);
         gauge!(PAUSES, "scope" => "organization").set(standing.paused_organizations as f64);
+        gauge!(NOT_ADDED_UP).set(analytics::waiting_events(&mut tx, COUNTED).await? as f64);
         gauge!(HISTORY_AHEAD).set(standing.history_ahead_secs);
         tx.commit().await?;
         Ok(())

@@ -1,13 +1,14 @@
 //! The scheduler: everything that happens because time passed.
 //!
-//! `plan.rs` turns due schedules into jobs, `refresh.rs` tokens that end soon,
-//! `poll.rs` has accounts asked how their posts stand, `rescue.rs` frees the
+//! `plan.rs` turns due schedules into jobs, `refresh.rs` tokens that end soon, `poll.rs` has accounts asked
+//! how their posts stand, `aggregate.rs` adds up what they did; `rescue.rs` frees the
 //! jobs of dead workers, `give_back.rs` releases what ended jobs have left reserved, `housekeeping.rs`
 //! keeps the history's partitions and asks for pruning. Any number of schedulers
 //! may run: each step is a statement that only one of them can win.
 //!
 //! **Invariant:** what is due is decided by the database's clock alone.
 
+mod aggregate;
 mod figures;
 mod give_back;
 mod housekeeping;
@@ -105,6 +106,7 @@ async fn schedule() -> anyhow::Result<()> {
         plan::run(scheduler.clone(), shutdown.clone()),
         refresh::run(scheduler.clone(), shutdown.clone()),
         poll::run(scheduler.clone(), shutdown.clone()),
+        aggregate::run(scheduler.clone(), shutdown.clone()),
         rescue::run(scheduler.clone(), shutdown.clone()),
         give_back::run(scheduler.clone(), shutdown.clone()),
         housekeeping::run(scheduler.clone(), shutdown.clone()),
@@ -143,6 +145,8 @@ enum Step {
     Refresh,
     /// Has accounts asked how their posts stand.
     Poll,
+    /// Has events added up.
+    Aggregate,
     /// Frees the jobs of dead workers.
     Rescue,
     /// Releases what ended jobs have left reserved.
@@ -154,12 +158,13 @@ enum Step {
 }
 
 impl Step {
-    const ALL: [Step; 9] = [
+    const ALL: [Step; 10] = [
         Step::Publish,
         Step::Prepare,
         Step::Mend,
         Step::Refresh,
         Step::Poll,
+        Step::Aggregate,
         Step::Rescue,
         Step::GiveBack,
         Step::Housekeeping,
@@ -174,6 +179,7 @@ impl Step {
             Step::Mend => "mend",
             Step::Refresh => "refresh",
             Step::Poll => "poll",
+            Step::Aggregate => "aggregate",
             Step::Rescue => "rescue",
             Step::GiveBack => "give_back",
             Step::Housekeeping => "housekeeping",

@@ -14,7 +14,8 @@ use crate::figures::{self, Parked};
 use crate::fleet::Fleet;
 use crate::run::{Answer, Ended, Run};
 use crate::{
-    accounts, billing, content, control, engagement, maintenance, organizations, publishing,
+    accounts, analytics, billing, content, control, engagement, maintenance, organizations,
+    publishing,
 };
 use jobs::{Code, Failure, JobKind, Kind, Problem, Wait};
 use queue::{End, Handler, Stop};
@@ -90,6 +91,8 @@ impl Handler for Dispatch {
             Kind::IngestEngagement => self.run(job, stop, engagement::ingest_engagement).await,
             Kind::PollEngagement => self.run(job, stop, engagement::poll_engagement).await,
             Kind::DeletePost => self.run(job, stop, publishing::delete_post).await,
+            Kind::AggregateAnalytics => self.run(job, stop, analytics::aggregate_analytics).await,
+            Kind::RebuildAnalytics => self.run(job, stop, analytics::rebuild_analytics).await,
             Kind::CancelJob => self.run(job, stop, control::cancel_job).await,
             Kind::RetryJob => self.run(job, stop, control::retry_job).await,
             Kind::PauseQueue => self.run(job, stop, control::pause_queue).await,

@@ -6,6 +6,7 @@
 //! **Invariant:** the only process that links what can publish.
 
 mod accounts;
+mod analytics;
 mod billing;
 mod content;
 mod control;

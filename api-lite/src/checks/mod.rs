@@ -86,7 +86,8 @@ pub(crate) async fn check(
         Kind::UpdateOrganization
         | Kind::CreateKey
         | Kind::ConnectAccount
-        | Kind::ImportConnection => its.organization().await.map(drop),
+        | Kind::ImportConnection
+        | Kind::RebuildAnalytics => its.organization().await.map(drop),
         Kind::CreateContent => {
             content::check_texts(&decode(args)?)?;
             its.organization().await.map(drop)
@@ -159,7 +160,8 @@ pub(crate) async fn check(
         // A limit may be set for keys that no job has yet.
         Kind::SetLimit | Kind::RemoveLimit => Ok(()),
         // Nobody enqueues these through the API.
-        Kind::ApplyBilling
+        Kind::AggregateAnalytics
+        | Kind::ApplyBilling
         | Kind::EnforceBilling
         | Kind::RefreshConnection
         | Kind::PreparePost

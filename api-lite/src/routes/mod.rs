@@ -3,6 +3,7 @@
 //! **Invariant:** everything but the way back from a consent page, and what networks tell, is behind [`crate::auth`]; every
 //! route is in the document.
 
+pub(crate) mod analytics;
 pub(crate) mod attachments;
 pub(crate) mod connections;
 pub(crate) mod content_comments;
@@ -10,6 +11,7 @@ pub(crate) mod content_history;
 pub(crate) mod content_requests;
 pub(crate) mod content_reviews;
 pub(crate) mod content_versions;
+pub(crate) mod engagement;
 pub(crate) mod events;
 pub(crate) mod files;
 pub(crate) mod generations;
@@ -62,6 +64,8 @@ fn resources() -> OpenApiRouter<App> {
         .merge(generations::routes())
         .merge(schedules::routes())
         .merge(posts::routes())
+        .merge(engagement::routes())
+        .merge(analytics::routes())
         .merge(events::routes())
         .merge(operations::routes())
 }

@@ -27,6 +27,9 @@ use store::webhook_events::Arrived;
 /// The largest body that is taken; senders' events are far smaller.
 const LARGEST: usize = 256 * 1024;
 
+/// The most levels of nesting; senders' events have few, and whoever reads them has a stack.
+const DEEPEST: usize = 64;
+
 /// The longest id or type of an event that is kept as it is.
 const LONGEST_WORD: usize = 255;
 
@@ -145,6 +148,10 @@ async fn take_in(app: &App, sender: Sender, context: Context, request: Request) 
     sender.verify(&secrets, &head.headers, &body).map_err(unverified)?;
     let body = String::from_utf8(body.into())
         .map_err(|_| Problem::own("malformed_json", "expected UTF-8"))?;
+    if is_too_deep(body.as_bytes()) {
+        let detail = format!("expected at most {DEEPEST} levels of nesting");
+        return Err(Problem::own("malformed_json", detail));
+    }
     let (event_id, event_type) = sender.envelope(&body)?;
     let word = |word: Option<String>| {
         word.filter(|word| word.len() <= LONGEST_WORD && !word.contains('\0'))
@@ -173,6 +180,26 @@ async fn read(app: &App, context: &Context, body: axum::body::Body) -> Result<By
 
 fn unverified(error: Unverified) -> Problem {
     Problem::own("unverified", error.to_string())
+}
+
+/// Whether a JSON text is nested too deeply, without reading it any further.
+fn is_too_deep(json: &[u8]) -> bool {
+    let (mut depth, mut in_text, mut escaped) = (0_usize, false, false);
+    for byte in json {
+        match (in_text, byte) {
+            (true, _) if escaped => escaped = false,
+            (true, b'\\') => escaped = true,
+            (_, b'"') => in_text = !in_text,
+            (true, _) => {}
+            (false, b'{' | b'[') => depth += 1,
+            (false, b'}' | b']') => depth = depth.saturating_sub(1),
+            (false, _) => {}
+        }
+        if depth > DEEPEST {
+            return true;
+        }
+    }
+    false
 }
 
 /// An event without an id of its own is told apart by its bytes.
@@ -225,5 +252,23 @@ async fn answer_challenge(
                 .map_err(|error| Problem::invalid(webhooks::x::CRC_TOKEN, error.to_string()))?;
             Ok(Json(ChallengeAnswer { response_token }))
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nesting_is_counted_outside_of_texts() {
+        let nested = |levels: usize| format!("{}1{}", "[".repeat(levels), "]".repeat(levels));
+        assert!(!is_too_deep(nested(DEEPEST).as_bytes()));
+        assert!(is_too_deep(nested(DEEPEST + 1).as_bytes()));
+        let text = format!(r#"{{"a":"\"{}"}}"#, "[".repeat(1000));
+        assert!(!is_too_deep(text.as_bytes()));
+        let wide = format!("[{}]", vec!["{}"; 1000].join(","));
+        assert!(!is_too_deep(wide.as_bytes()));
+        let after_text = format!(r#"["\\",{}]"#, nested(DEEPEST));
+        assert!(is_too_deep(after_text.as_bytes()));
     }
 }

@@ -249,6 +249,8 @@ catalogue! {
     DeletePost = "post.delete";
     IngestEngagement = "engagement.ingest";
     PollEngagement = "engagement.poll";
+    AggregateAnalytics = "analytics.aggregate";
+    RebuildAnalytics = "analytics.rebuild";
     CancelJob = "job.cancel";
     RetryJob = "job.retry";
     PauseQueue = "queue.pause";

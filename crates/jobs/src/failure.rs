@@ -193,7 +193,7 @@ impl Problem {
 pub struct Wait {
     /// A stable word: `due`, `retry`, `rate_limited`, `quota`, `paused`, `processing`, `look_up`,
     /// `refreshing` (the account's token), `reconnect` (a person must connect the account again),
-    /// `unknown_kind`, `unreadable_arguments`.
+    /// `rebuilding` (sums are being made anew), `unknown_kind`, `unreadable_arguments`.
     pub code: String,
     /// What it waits for, for people.
     pub message: String,

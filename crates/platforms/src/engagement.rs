@@ -121,6 +121,19 @@ impl Totals {
     pub fn iter(&self) -> impl Iterator<Item = (EngagementType, Option<i64>)> {
         EngagementType::ALL.into_iter().zip(self.0)
     }
+
+    /// What people did, all but seeing it: likes, comments, clicks, shares and saves, those that are
+    /// unknown left out. `None` when all of them are.
+    pub fn engagement(&self) -> Option<i64> {
+        let done = self.iter().filter(|(of, _)| *of != EngagementType::Impression);
+        done.filter_map(|(_, count)| count).reduce(|a, b| a + b)
+    }
+
+    /// The engagement of each impression. `None` when either is unknown, or there is no impression.
+    pub fn engagement_rate(&self) -> Option<f64> {
+        let impressions = self[EngagementType::Impression].filter(|count| *count > 0)?;
+        Some(self.engagement()? as f64 / impressions as f64)
+    }
 }
 
 impl Index<EngagementType> for Totals {
@@ -151,5 +164,18 @@ mod tests {
         let back: Vec<_> = totals.iter().collect();
         let there: Vec<_> = EngagementType::ALL.into_iter().zip((0..6).map(Some)).collect();
         assert_eq!(back, there);
+    }
+
+    #[test]
+    fn engagement_leaves_out_what_is_unknown_and_a_rate_needs_impressions() {
+        let mut totals = Totals::default();
+        assert_eq!((totals.engagement(), totals.engagement_rate()), (None, None));
+        totals[EngagementType::Impression] = Some(0);
+        assert_eq!(totals.engagement(), None);
+        totals[EngagementType::Like] = Some(3);
+        totals[EngagementType::Save] = Some(2);
+        assert_eq!((totals.engagement(), totals.engagement_rate()), (Some(5), None));
+        totals[EngagementType::Impression] = Some(20);
+        assert_eq!(totals.engagement_rate(), Some(0.25));
     }
 }

@@ -8,7 +8,7 @@
 
 mod sending;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -152,6 +152,22 @@ struct Book {
     last: u64,
     hooks: BTreeMap<Sender, Arc<Hook>>,
     deliveries: BTreeMap<u64, Delivery>,
+    /// Those on their way, so that waiting does not look at all of them anew.
+    pending: BTreeSet<(Sender, u64)>,
+}
+
+impl Book {
+    /// Says how a delivery stands; nothing happens when it was forgotten.
+    fn stands(&mut self, seq: u64, state: DeliveryState, attempt: Option<Attempt>) {
+        let Some(delivery) = self.deliveries.get_mut(&seq) else { return };
+        delivery.state = state;
+        delivery.attempts.extend(attempt);
+        let place = (delivery.sender, seq);
+        match state {
+            DeliveryState::Pending => self.pending.insert(place),
+            _ => self.pending.remove(&place),
+        };
+    }
 }
 
 /// All deliveries, with a way to wait for them.
@@ -211,6 +227,7 @@ impl Deliveries {
                     attempts: Vec::new(),
                 };
                 book.deliveries.insert(seq, delivery);
+                book.stands(seq, state, None);
                 made.push(seq);
             }
         }
@@ -229,15 +246,15 @@ impl Deliveries {
         seed: u64,
     ) -> Vec<Delivery> {
         let mut book = held(&self.book);
-        let mut going: Vec<Delivery> = book
-            .deliveries
-            .values_mut()
+        let held_back = book.deliveries.values();
+        let mut going: Vec<Delivery> = held_back
             .filter(|one| one.sender == sender && one.state == DeliveryState::Held)
-            .map(|one| {
-                one.state = DeliveryState::Pending;
-                one.clone()
-            })
+            .cloned()
             .collect();
+        for one in &mut going {
+            one.state = DeliveryState::Pending;
+            book.stands(one.seq, one.state, None);
+        }
         drop(book);
         match order {
             Order::Kept => {}
@@ -259,9 +276,12 @@ impl Deliveries {
     /// ran out.
     pub(crate) async fn settled(&self, sender: Sender, timeout: Duration) -> bool {
         let mut changes = self.changed.subscribe();
-        let pending = |one: &Delivery| one.sender == sender && one.state == DeliveryState::Pending;
+        let on_its_way = || {
+            let book = held(&self.book);
+            book.pending.range((sender, 0)..=(sender, u64::MAX)).next().is_some()
+        };
         let watching = async {
-            while held(&self.book).deliveries.values().any(pending) {
+            while on_its_way() {
                 if changes.changed().await.is_err() {
                     return;
                 }
@@ -275,6 +295,7 @@ impl Deliveries {
         let mut book = held(&self.book);
         book.hooks.clear();
         book.deliveries.clear();
+        book.pending.clear();
         drop(book);
         self.changed.send_replace(());
     }

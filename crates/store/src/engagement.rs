@@ -19,7 +19,7 @@ use crate::{Conn, Result};
 use jobs::engagement::next_look;
 use jobs::{ConnectionId, PostId};
 use platforms::{EngagementType, Platform, Totals};
-use rows::{Post, Source, lock, record, store};
+use rows::{Post, lock, record, store};
 
 pub use polls::{
     Due, DuePoll, begin, cadence, due, due_polls, is_about_to_publish, plan, poll_key, stop,
@@ -78,7 +78,7 @@ pub async fn hear(conn: &mut Conn, happened: &[Happened]) -> Result<usize> {
         changes.extend(post.standing.hear(*of, *at).map(|change| (*id, change)));
         heard.insert(*id);
     }
-    record(conn, &posts, Source::Webhook, &changes).await?;
+    record(conn, &posts, &changes).await?;
     posts.retain(|id, _| heard.contains(id));
     let sooner = wake(conn, &mut posts).await?;
     store(conn, &posts).await?;
@@ -155,7 +155,7 @@ pub async fn look(
             (_, Some(_)) => next_look(&steps, post.published_at, now, post.unchanged),
         };
     }
-    record(conn, &posts, Source::Poll, &changes).await?;
+    record(conn, &posts, &changes).await?;
     store(conn, &posts).await?;
     Ok(changed)
 }

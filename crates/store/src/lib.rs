@@ -7,6 +7,7 @@
 //!
 //! **Invariant:** only the database's clock decides what is due and what has expired.
 
+pub mod analytics;
 pub mod api_keys;
 pub mod attachments;
 pub mod billing;

@@ -161,6 +161,8 @@ impl Fleet {
             redirect_uris: vec![format!("{}/oauth/x/callback", self.api_url)],
         };
         self.simulator().register_app(&app).await?;
+        let webhook = format!("{}/webhooks/x", self.api_url);
+        self.simulator().set_x_webhook(&webhook, &self.secrets.x_webhook).await?;
         let schedulers: Vec<_> =
             (0..self.setup.schedulers).map(|_| self.spawn_scheduler()).collect::<Result<_>>()?;
         let workers: Vec<_> =

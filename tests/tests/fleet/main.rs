@@ -5,6 +5,7 @@
 //! | --- | --- |
 //! | `accounts/` | connected by consent, refreshed by one worker at a time, lost and found again |
 //! | `publishing/` | a scheduled post goes out exactly once, whatever happens |
+//! | `engagement/` | what people do with posts: told, asked for, counted once |
 //! | `review/` | what was approved goes out, and nothing else |
 //! | `queue/` | no job is lost, and none runs twice at the same time |
 //! | `api/` | bad input, idempotency, batches, limits, keys |
@@ -19,6 +20,7 @@
 mod accounts;
 mod api;
 mod chaos;
+mod engagement;
 mod generation;
 mod publishing;
 mod queue;

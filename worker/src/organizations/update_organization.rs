@@ -5,6 +5,7 @@
 
 use serde_json::json;
 
+use crate::analytics::rebuilding;
 use crate::content::review::resume;
 use crate::publishing::settle;
 use crate::run::{Answer, Run, failed};
@@ -30,9 +31,15 @@ pub(crate) async fn update_organization(
     if let Some(required) = run.args.approval_required {
         require_approval(&run, &mut tx, organization_id, required).await?;
     }
-    if !organizations::update(&mut tx, organization_id, &change).await.map_err(failed)? {
+    let before = organizations::get(&mut tx, organization_id).await.map_err(failed)?;
+    let Some(before) = before else {
         let message = format!("no organization {organization_id}");
         return Err(Failure::Dead(Problem::new(Code::NotFound, message)));
+    };
+    organizations::update(&mut tx, organization_id, &change).await.map_err(failed)?;
+    if let Some(timezone) = args.timezone.as_deref().filter(|zone| *zone != before.timezone) {
+        // Its days begin at other moments now.
+        run.ask_for(&mut tx, rebuilding(organization_id, timezone)).await?;
     }
     run.end(tx, &UpdatedOrganization { organization_id }).await
 }

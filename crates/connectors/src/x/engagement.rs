@@ -4,7 +4,7 @@
 //! of its id.
 
 use platforms::x::Endpoint;
-use platforms::{EngagementType, ErrorClass, Platform, Totals};
+use platforms::{EngagementType, Platform, Totals};
 use serde_json::Value;
 use std::collections::{HashMap, HashSet};
 
@@ -52,7 +52,8 @@ async fn all(
     ids: &[&str],
 ) -> Result<Called<HashMap<String, Reading>>, Error> {
     let first = match look(x, access, ids, ALL_FIELDS).await {
-        Err(Error::Refused(refusal)) if is_about_fields(refusal.status, refusal.class) => {
+        // It may be for the fields that only authors are told.
+        Err(Error::Refused(refusal)) if matches!(refusal.status, 400 | 403) => {
             let public = look(x, access, ids, PUBLIC_FIELDS).await?;
             return Ok(Called { value: public.value.readings, closed: public.closed });
         }
@@ -73,11 +74,6 @@ async fn all(
         Err(Error::Unavailable { .. }) => None,
     };
     Ok(Called { value: readings, closed })
-}
-
-/// Whether a refusal may be one of the fields that only authors are told.
-fn is_about_fields(status: u16, class: ErrorClass) -> bool {
-    matches!(status, 400 | 403) && matches!(class, ErrorClass::Permanent | ErrorClass::Permission)
 }
 
 async fn look(x: &X, access: &Access, ids: &[&str], fields: &str) -> Result<Called<Told>, Error> {

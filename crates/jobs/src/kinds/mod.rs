@@ -4,6 +4,7 @@
 //! **Invariant:** fields are only ever added, with a default.
 
 mod add_comment;
+mod aggregate_analytics;
 mod apply_billing;
 mod approve_content;
 mod attach_media;
@@ -29,6 +30,7 @@ mod poll_engagement;
 mod prepare_post;
 mod prune_ledger;
 mod publish_post;
+mod rebuild_analytics;
 mod reconcile_post;
 mod refresh_connection;
 mod reject_content;
@@ -46,6 +48,7 @@ mod update_organization;
 mod update_schedule;
 
 pub use add_comment::{AddComment, AddedComment};
+pub use aggregate_analytics::{AggregateAnalytics, AggregatedAnalytics};
 pub use apply_billing::{AppliedBilling, ApplyBilling};
 pub use approve_content::{ApproveContent, ApprovedContent, SeenVersion};
 pub use attach_media::{AttachMedia, AttachedMedia};
@@ -71,6 +74,7 @@ pub use poll_engagement::{PollEngagement, PolledEngagement};
 pub use prepare_post::{PreparePost, PreparedPost};
 pub use prune_ledger::{PruneLedger, PrunedLedger};
 pub use publish_post::{PublishPost, PublishedPost};
+pub use rebuild_analytics::{RebuildAnalytics, RebuiltAnalytics};
 pub use reconcile_post::{ReconcilePost, ReconciledPost};
 pub use refresh_connection::{RefreshConnection, Refreshed, RefreshedConnection};
 pub use reject_content::{RejectContent, RejectedContent};

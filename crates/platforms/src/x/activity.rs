@@ -1,6 +1,6 @@
 //! What a delivery of X's Activity API means.
 //!
-//! [`envelope`] is for the door, which keeps a delivery under its id; [`read`] for whoever looks at
+//! [`envelope()`] is for the door, which keeps a delivery under its id; [`read`] for whoever looks at
 //! it later. Both take bodies whose signature was checked, and neither trusts them further.
 //!
 //! Source: section 3 of `PLATFORMS.md`, `webhooks/samples.json` and the event types of

@@ -127,10 +127,7 @@ impl Deliveries {
     }
 
     fn end(&self, seq: u64, state: DeliveryState, attempt: Option<Attempt>) {
-        if let Some(delivery) = held(&self.book).deliveries.get_mut(&seq) {
-            delivery.state = state;
-            delivery.attempts.extend(attempt);
-        }
+        held(&self.book).stands(seq, state, attempt);
         self.changed.send_replace(());
     }
 

@@ -97,6 +97,19 @@ impl Problem {
             .and("value", id)
     }
 
+    /// A field of a post is for its author alone.
+    pub(super) fn field_withheld(field: &str, id: &str) -> Self {
+        let detail =
+            format!("You are not authorized to access {field} on the post with id [{id}].");
+        Self::new(403, "not-authorized-for-field", "Field Authorization Error", detail)
+            .and("field", field)
+            .and("resource_type", "post")
+            .and("resource_id", id)
+            .and("section", "data")
+            .and("parameter", "ids")
+            .and("value", id)
+    }
+
     /// The address leads nowhere.
     pub(super) fn no_route() -> Self {
         Self::new(404, "", "Not Found", "Not Found")

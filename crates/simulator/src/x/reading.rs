@@ -135,13 +135,22 @@ impl World {
         Ok(answer)
     }
 
-    /// `data` and `includes` for some posts; `data` is left out when there are none.
+    /// `data` and `includes` for some posts, and `errors` for what of them is for others; `data` is
+    /// left out when there are none.
     fn page(&self, posts: &[&Post], reader: &User, query: &Map<String, Value>) -> Value {
         let wish = Wish::new(query);
         let mut answer = json!({});
         if !posts.is_empty() {
             let told = posts.iter().map(|post| render::post(post, &self.media, &reader.id, &wish));
             answer["data"] = told.collect();
+        }
+        let withheld = posts.iter().filter(|post| render::withholds(post, &reader.id, &wish));
+        let withheld: Vec<Value> = withheld
+            .map(|post| Problem::field_withheld(render::NON_PUBLIC, &post.id.to_string()))
+            .map(|problem| problem.as_partial())
+            .collect();
+        if !withheld.is_empty() {
+            answer["errors"] = withheld.into();
         }
         let author = |id: &str| {
             let user = self.accounts.user(id)?;
@@ -166,6 +175,9 @@ impl World {
             }
         }
         let mut answer = self.page(&found, reader, query);
+        if let Some(withheld) = answer.get("errors").and_then(Value::as_array) {
+            errors.extend(withheld.iter().cloned());
+        }
         if !errors.is_empty() {
             answer["errors"] = errors.into();
         }

@@ -14,6 +14,9 @@ use super::media::{Library, Media};
 use super::posts::Post;
 use super::settings::Metrics;
 
+/// The field that is told to a post's author alone.
+pub(super) const NON_PUBLIC: &str = "non_public_metrics";
+
 /// What a caller wants to be told.
 #[derive(Debug, Default)]
 pub(super) struct Wish {
@@ -50,6 +53,11 @@ impl Wish {
     fn expands(&self, expansion: &str) -> bool {
         self.expansions.iter().any(|wanted| wanted == expansion)
     }
+}
+
+/// Whether a post is asked for more than `reader` may know of it.
+pub(super) fn withholds(post: &Post, reader: &str, wish: &Wish) -> bool {
+    wish.post(NON_PUBLIC) && post.author != reader
 }
 
 /// A moment as X writes it: whole seconds, with three zeros for the milliseconds. So a post may
@@ -134,9 +142,8 @@ fn metrics(told: &mut Value, post: &Post, reader: &str, wish: &Wish) {
             told["public_metrics"]["retweet_count"] = reposts.into();
         }
     }
-    // Told to the author alone.
-    if wish.post("non_public_metrics") && post.author == reader {
-        told["non_public_metrics"] = json!({
+    if wish.post(NON_PUBLIC) && !withholds(post, reader, wish) {
+        told[NON_PUBLIC] = json!({
             "impression_count": impressions,
             "url_link_clicks": url_clicks,
             "user_profile_clicks": profile_clicks,

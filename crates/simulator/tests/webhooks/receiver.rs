@@ -22,6 +22,8 @@ struct Inbox {
     answers: VecDeque<u16>,
     /// Answered to everything, when set.
     always: Option<u16>,
+    /// How many are being taken, and the most that ever were.
+    busy: (usize, usize),
 }
 
 /// A webhook as it came.
@@ -69,6 +71,11 @@ impl Receiver {
         self.inbox.lock().unwrap().got.clone()
     }
 
+    /// The most that were taken at the same time since this was last asked.
+    pub(crate) fn most_at_once(&self) -> usize {
+        std::mem::take(&mut self.inbox.lock().unwrap().busy.1)
+    }
+
     /// The next ones are answered with these.
     pub(crate) fn answer(&self, statuses: impl IntoIterator<Item = u16>) {
         self.inbox.lock().unwrap().answers.extend(statuses);
@@ -91,9 +98,18 @@ async fn take(
     State(inbox): State<Arc<Mutex<Inbox>>>,
     headers: HeaderMap,
     body: Bytes,
-) -> StatusCode {
-    let mut inbox = inbox.lock().unwrap();
-    inbox.got.push(Got { headers, body });
-    let status = inbox.always.or_else(|| inbox.answers.pop_front());
-    StatusCode::from_u16(status.unwrap_or(200)).unwrap()
+) -> (StatusCode, [(&'static str, &'static str); 1]) {
+    let status = {
+        let mut inbox = inbox.lock().unwrap();
+        inbox.got.push(Got { headers, body });
+        inbox.busy.0 += 1;
+        inbox.busy.1 = inbox.busy.1.max(inbox.busy.0);
+        inbox.always.or_else(|| inbox.answers.pop_front())
+    };
+    // Others have their turn, if there are any.
+    for _ in 0..20 {
+        tokio::task::yield_now().await;
+    }
+    inbox.lock().unwrap().busy.0 -= 1;
+    (StatusCode::from_u16(status.unwrap_or(200)).unwrap(), [("location", "/webhooks")])
 }

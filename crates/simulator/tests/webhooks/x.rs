@@ -152,9 +152,11 @@ async fn what_is_held_goes_in_the_order_of_its_release() {
         let waiting = stage.control.undelivered(Sender::X).await.unwrap();
         assert_eq!(waiting.len(), 20);
         assert!(waiting.iter().all(|one| one.state == DeliveryState::Held));
+        stage.receiver.most_at_once();
         let released = stage.control.release_deliveries(Sender::X, order, seed).await.unwrap();
         let got: Vec<String> = settle(&stage).await[before..].iter().map(uuid).collect();
         assert_eq!(got, ids(&released), "{order:?}");
+        assert_eq!(stage.receiver.most_at_once(), 1);
         let first = seqs(&waiting)[0];
         orders.push(seqs(&released).iter().map(|seq| seq - first).collect::<Vec<u64>>());
     }

@@ -140,6 +140,10 @@ async fn numbers_are_told_and_the_private_ones_to_the_author_alone() {
     let body = bob.get(&target("tweet")).await.body();
     assert_eq!(body["data"][0]["public_metrics"]["retweet_count"], 2);
     assert_eq!(body["data"][0]["non_public_metrics"], Value::Null);
+    let errors = body["errors"].as_array().unwrap();
+    let told = errors.iter().map(|error| (&error["value"], &error["field"]));
+    let field = json!("non_public_metrics");
+    assert_eq!(told.collect::<Vec<_>>(), [(&json!("5"), &Value::Null), (&json!(id), &field)]);
 }
 
 #[tokio::test]

@@ -23,22 +23,6 @@ pub(super) struct Post {
     pub(super) next_poll_at: Option<DateTime<Utc>>,
 }
 
-/// How an event became known.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Source {
-    Webhook,
-    Poll,
-}
-
-impl Source {
-    const fn as_str(self) -> &'static str {
-        match self {
-            Source::Webhook => "webhook",
-            Source::Poll => "poll",
-        }
-    }
-}
-
 /// Locks the rows of posts, all in one order.
 pub(super) async fn lock(
     conn: &mut Conn,
@@ -153,11 +137,10 @@ pub(super) async fn insert_heard(
         .collect()
 }
 
-/// Inserts changes of locked posts, with their deltas.
+/// Inserts what looks found to have changed, with its deltas. The posts are locked.
 pub(super) async fn record(
     conn: &mut Conn,
     posts: &HashMap<PostId, Post>,
-    source: Source,
     changes: &[(PostId, Change)],
 ) -> Result<()> {
     if changes.is_empty() {
@@ -173,7 +156,7 @@ pub(super) async fn record(
         "with new as (
              insert into engagement_events (organization_id, published_post_id, event_type, count,
                  occurred_at, source)
-             select p.organization_id, c.post, c.event_type, c.count, c.at, $5
+             select p.organization_id, c.post, c.event_type, c.count, c.at, 'poll'
              from unnest($1::uuid[], $2::text[], $3::bigint[], $4::timestamptz[]) as c (post, event_type, count, at)
              join post_engagement p on p.published_post_id = c.post
              returning organization_id, published_post_id, event_type, count, occurred_at
@@ -186,8 +169,7 @@ pub(super) async fn record(
         &column!((id, _change) => id.0),
         &column!((_id, change) => change.of.as_str()) as &[&str],
         &column!((_id, change) => change.count),
-        &column!((_id, change) => change.at),
-        source.as_str()
+        &column!((_id, change) => change.at)
     )
     .execute(conn)
     .await?;
