@@ -9,6 +9,7 @@
 //! | `review/` | what was approved goes out, and nothing else |
 //! | `queue/` | no job is lost, and none runs twice at the same time |
 //! | `api/` | bad input, idempotency, batches, limits, keys |
+//! | `billing/` | what Stripe tells decides what an organization may do |
 //! | `generation/` | content and images within the plan; nothing counts or costs twice |
 //! | `security/` | the real logins attacked; secrets looked for everywhere |
 //! | `chaos.rs` | everything at once, briefly |
@@ -19,6 +20,7 @@
 
 mod accounts;
 mod api;
+mod billing;
 mod chaos;
 mod engagement;
 mod generation;
