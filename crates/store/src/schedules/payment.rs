@@ -3,6 +3,9 @@
 //! **Invariant:** `awaits_payment` is set only while a schedule is on hold, and for no other reason than
 //! that its organization is; what may be on its way to the network is left alone.
 
+#[cfg(test)]
+mod tests;
+
 use uuid::Uuid;
 
 use super::write::lines;
