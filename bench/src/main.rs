@@ -17,8 +17,10 @@ mod machine;
 mod memory;
 mod peers;
 mod pickup;
+mod polls;
 mod report;
 mod servers;
+mod webhooks;
 mod worker;
 
 use std::process::ExitCode;
@@ -61,6 +63,10 @@ enum Command {
     Claims(claims::Options),
     /// What one organization's backlog does to the others.
     Fairness(fairness::Options),
+    /// How fast signed events of a network are taken in, and made of what they mean.
+    Webhooks(webhooks::Options),
+    /// How often a network is asked for a post in its first 30 days.
+    Polls(polls::Options),
     /// What the three processes hold in memory.
     Memory(memory::Options),
     /// All of these; briefly, unless told otherwise.
@@ -126,6 +132,8 @@ async fn measure(
         Command::Burst(options) => burst::burst(servers, peers, options, report).await,
         Command::Claims(options) => claims::claims(servers, options, report).await,
         Command::Fairness(options) => fairness::fairness(servers, options, report).await,
+        Command::Webhooks(options) => webhooks::webhooks(servers, options, report).await,
+        Command::Polls(options) => polls::polls(servers, options, report).await,
         Command::Memory(options) => memory::memory(servers, options, report).await,
         Command::Everything(options) => {
             everything::everything(servers, peers, options, report).await

@@ -31,7 +31,7 @@ pub(crate) struct Options {
 }
 
 /// Keys of the worker that are not those that travel.
-const TOKEN_KEYS: &str = "k1:AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE=";
+pub(crate) const TOKEN_KEYS: &str = "k1:AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE=";
 
 /// The scheduler has jobs of its own.
 const LIVE: &str =
