@@ -189,7 +189,8 @@ mod tests {
     fn dates_and_moments_are_told_apart_and_nonsense_is_refused() {
         assert!(matches!(edge("from", "2026-11-01"), Ok(Edge::Date(_))));
         assert!(matches!(edge("from", "2026-11-01T08:00:00+02:00"), Ok(Edge::Moment(_))));
-        for wrong in ["", "yesterday", "2026-11-31", "2026-11-01T08:00:00", "1999-12-31", "9999-01-01"]
+        for wrong in
+            ["", "yesterday", "2026-11-31", "2026-11-01T08:00:00", "1999-12-31", "9999-01-01"]
         {
             assert!(edge("from", wrong).is_err(), "{wrong}");
         }

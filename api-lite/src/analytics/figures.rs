@@ -168,7 +168,10 @@ mod tests {
     #[test]
     fn what_is_unknown_is_null_and_what_is_not_wanted_is_absent() {
         let shown = figures(None, Some(4), "likes,impressions,engagementRate");
-        assert_eq!(json!(shown), json!({ "likes": null, "impressions": 4, "engagementRate": null }));
+        assert_eq!(
+            json!(shown),
+            json!({ "likes": null, "impressions": 4, "engagementRate": null })
+        );
         assert_eq!(shown.cells().count(), 3);
         let shown = figures(Some(1), Some(4), "engagement,engagementRate");
         assert_eq!(json!(shown), json!({ "engagement": 1, "engagementRate": 0.25 }));
@@ -180,7 +183,8 @@ mod tests {
             let of = |likes| figures(likes, None, "likes");
             json!(Changes::between(&of(before), &of(now)))
         };
-        let of = |absolute, relative| json!({ "likes": { "absolute": absolute, "relative": relative } });
+        let of =
+            |absolute, relative| json!({ "likes": { "absolute": absolute, "relative": relative } });
         assert_eq!(change(Some(4), Some(6)), of(json!(2), json!(0.5)));
         assert_eq!(change(Some(0), Some(6)), of(json!(6), json!(null)));
         assert_eq!(change(None, Some(6)), of(json!(null), json!(null)));

@@ -203,13 +203,17 @@ fn understand(query: ShowAnalytics, headers: &HeaderMap) -> Result<Asked> {
     let within = |name: &str, given: Option<i64>, least: i64, most: i64, usual: i64| {
         let given = given.unwrap_or(usual);
         let message = || format!("expected {least} to {most}");
-        (least..=most).contains(&given).then_some(given).ok_or_else(|| Problem::invalid(name, message()))
+        (least..=most)
+            .contains(&given)
+            .then_some(given)
+            .ok_or_else(|| Problem::invalid(name, message()))
     };
     let top = within("top", query.top, 0, 100, 0)?;
     let best_hours = within("bestHours", query.best_hours, 0, 168, 0)?;
     let limit = within("limit", query.limit, 1, 1000, 100)?;
     if group != Some(Group::Post) {
-        for (name, given) in [("limit", query.limit.is_some()), ("cursor", query.cursor.is_some())] {
+        for (name, given) in [("limit", query.limit.is_some()), ("cursor", query.cursor.is_some())]
+        {
             if given {
                 return Err(Problem::invalid(name, "expected this with groupBy=post alone"));
             }
@@ -228,7 +232,11 @@ struct Subjects {
     ids: Vec<Uuid>,
 }
 
-async fn subjects(tx: &mut Acting, organization: OrganizationId, asked: &Asked) -> Result<Subjects> {
+async fn subjects(
+    tx: &mut Acting,
+    organization: OrganizationId,
+    asked: &Asked,
+) -> Result<Subjects> {
     let query = &asked.query;
     let is_filtered = query.platform.is_some() || query.platform_connection_id.is_some();
     if !is_filtered && !matches!(asked.group, Some(Group::Platform | Group::Account)) {
@@ -301,7 +309,8 @@ async fn look(
         let before = read::sums(tx, &whose.ids, grain, zone, range.before, range.from).await?;
         let before = Figures::of(&read::together(&before).shown(), wanted);
         let change = Changes::between(&before, &totals);
-        comparison = Some(Comparison { from: range.before, to: range.from, totals: before, change });
+        comparison =
+            Some(Comparison { from: range.before, to: range.from, totals: before, change });
     }
     let mut top_posts = Vec::new();
     if asked.top > 0 {

@@ -109,8 +109,8 @@ async fn show(
     let range = range.ok_or_else(|| Problem::no_such("published post"))?;
     longest(&range, Some(by))?;
     let subjects = [id.0];
-    let sums =
-        read::sums(&mut tx, &subjects, range.grain(), &range.timezone, range.from, range.to).await?;
+    let sums = read::sums(&mut tx, &subjects, range.grain(), &range.timezone, range.from, range.to)
+        .await?;
     let known = read::together(&sums).known;
     let series = by_time(&mut tx, &subjects, by, &range, known, wanted).await?;
     tx.commit().await?;

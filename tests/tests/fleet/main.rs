@@ -4,6 +4,7 @@
 //! | folder | what |
 //! | --- | --- |
 //! | `accounts/` | connected by consent, refreshed by one worker at a time, lost and found again |
+//! | `analytics/` | what people did is added up once, and told as it is |
 //! | `publishing/` | a scheduled post goes out exactly once, whatever happens |
 //! | `review/` | what was approved goes out, and nothing else |
 //! | `queue/` | no job is lost, and none runs twice at the same time |
@@ -17,6 +18,7 @@
 #![expect(clippy::unwrap_used, reason = "tests")]
 
 mod accounts;
+mod analytics;
 mod api;
 mod chaos;
 mod generation;

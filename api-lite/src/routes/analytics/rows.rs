@@ -175,7 +175,8 @@ pub(super) fn sheet(view: AnalyticsView, wanted: Wanted) -> Response {
             csv(&names(group, wanted), view.rows.into_iter().map(|row| row.cells(group)))
         }
         None => {
-            let names: Vec<&str> = ["from", "to"].into_iter().chain(Figures::names(wanted)).collect();
+            let names: Vec<&str> =
+                ["from", "to"].into_iter().chain(Figures::names(wanted)).collect();
             let cells = [Cell::moment(view.from), Cell::moment(view.to)];
             csv(&names, [cells.into_iter().chain(view.totals.cells()).collect()])
         }
