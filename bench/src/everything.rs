@@ -10,7 +10,7 @@ use crate::load::Ballast;
 use crate::peers::Peers;
 use crate::report::Report;
 use crate::servers::Servers;
-use crate::{burst, claims, drain, enqueue, fairness, memory, pickup};
+use crate::{analytics, burst, claims, drain, enqueue, fairness, memory, pickup};
 
 /// How much.
 #[derive(Clone, Debug, Default, clap::Args)]
@@ -37,6 +37,7 @@ pub(crate) async fn everything(
     let mut claimed: claims::Options = defaults();
     let mut fair: fairness::Options = defaults();
     let mut held: memory::Options = defaults();
+    let mut told: analytics::Options = defaults();
     if !options.full {
         drained.jobs = vec![20_000];
         enqueued.jobs = 5_000;
@@ -51,6 +52,9 @@ pub(crate) async fn everything(
         fair.cost_jobs = 0;
         held.single = 1_000;
         held.batches = 4;
+        told.events = 200_000;
+        told.posts = 2_000;
+        told.requests = 50;
     }
     let mut failed = Failed::default();
     failed.note("drain", drain::drain(servers, peers, &drained, report).await);
@@ -60,6 +64,7 @@ pub(crate) async fn everything(
     failed.note("fairness", fairness::fairness(servers, &fair, report).await);
     failed.note("claims", claims::claims(servers, &claimed, report).await);
     failed.note("memory", memory::memory(servers, &held, report).await);
+    failed.note("analytics", analytics::analytics(servers, &told, report).await);
     if options.full {
         let alone = Peers::default();
         drained.ballast = BALLAST;
