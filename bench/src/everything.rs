@@ -10,7 +10,7 @@ use crate::load::Ballast;
 use crate::peers::Peers;
 use crate::report::Report;
 use crate::servers::Servers;
-use crate::{burst, claims, drain, enqueue, fairness, memory, pickup, polls, webhooks};
+use crate::{analytics, burst, claims, drain, enqueue, fairness, memory, pickup, polls, webhooks};
 
 /// How much.
 #[derive(Clone, Debug, Default, clap::Args)]
@@ -38,6 +38,7 @@ pub(crate) async fn everything(
     let mut fair: fairness::Options = defaults();
     let mut held: memory::Options = defaults();
     let mut told: webhooks::Options = defaults();
+    let mut added: analytics::Options = defaults();
     if !options.full {
         drained.jobs = vec![20_000];
         enqueued.jobs = 5_000;
@@ -54,6 +55,9 @@ pub(crate) async fn everything(
         held.batches = 4;
         told.events = 10_000;
         told.rounds = 1;
+        added.events = 200_000;
+        added.posts = 2_000;
+        added.requests = 50;
     }
     let mut failed = Failed::default();
     failed.note("drain", drain::drain(servers, peers, &drained, report).await);
@@ -65,6 +69,7 @@ pub(crate) async fn everything(
     failed.note("webhooks", webhooks::webhooks(servers, &told, report).await);
     failed.note("polls", polls::polls(servers, &defaults(), report).await);
     failed.note("memory", memory::memory(servers, &held, report).await);
+    failed.note("analytics", analytics::analytics(servers, &added, report).await);
     if options.full {
         let alone = Peers::default();
         drained.ballast = BALLAST;

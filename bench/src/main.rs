@@ -3,6 +3,7 @@
 //!
 //! **Invariant:** what is told was checked: no figure comes from work that was not done.
 
+mod analytics;
 mod api;
 mod burst;
 mod case;
@@ -12,6 +13,7 @@ mod drain;
 mod enqueue;
 mod everything;
 mod fairness;
+mod fleet;
 mod load;
 mod machine;
 mod memory;
@@ -67,6 +69,8 @@ enum Command {
     Webhooks(webhooks::Options),
     /// How often a network is asked for a post in its first 30 days.
     Polls(polls::Options),
+    /// How fast events become sums, and what it takes to read them, beside the plain events.
+    Analytics(analytics::Options),
     /// What the three processes hold in memory.
     Memory(memory::Options),
     /// All of these; briefly, unless told otherwise.
@@ -134,6 +138,7 @@ async fn measure(
         Command::Fairness(options) => fairness::fairness(servers, options, report).await,
         Command::Webhooks(options) => webhooks::webhooks(servers, options, report).await,
         Command::Polls(options) => polls::polls(servers, options, report).await,
+        Command::Analytics(options) => analytics::analytics(servers, options, report).await,
         Command::Memory(options) => memory::memory(servers, options, report).await,
         Command::Everything(options) => {
             everything::everything(servers, peers, options, report).await

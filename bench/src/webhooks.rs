@@ -17,8 +17,8 @@ use tokio::time::sleep;
 use crate::api::KEY;
 use crate::case::{Case, OURS};
 use crate::child::{PREFIX, Process};
+use crate::fleet;
 use crate::machine::{self, Meter};
-use crate::memory::TOKEN_KEYS;
 use crate::report::Report;
 use crate::servers::{Database, Servers};
 use store::Login;
@@ -174,19 +174,8 @@ async fn ingest(
     options: &Options,
     case: &mut Case,
 ) -> Result<()> {
-    let media = std::env::temp_dir().join("bench-media");
-    let environment = [
-        ("WORKER_DATABASE_URL", database.url(Some(Login::Worker))?),
-        ("REDIS_URL", servers.redis.clone()),
-        ("REDIS_PREFIX", PREFIX.to_owned()),
-        ("METRICS_LISTEN", "127.0.0.1:0".to_owned()),
-        ("MEDIA_STORE", format!("local:{}", media.display())),
-        ("TRAVEL_KEYS", KEY.to_owned()),
-        ("TOKEN_KEYS", TOKEN_KEYS.to_owned()),
-    ];
     let jobs = database.number("select count(*) from jobs").await?;
-    let mut worker = Process::start_own("worker", &environment)?;
-    worker.line("worker.started").await?;
+    let worker = fleet::worker(servers, database).await?;
     let meter = Meter::start(servers.paid)?;
     while database.number("select count(*) from (select from jobs limit 1) j").await? > 0.0 {
         sleep(LOOK).await;
