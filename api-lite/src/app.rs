@@ -19,7 +19,7 @@ use crate::intake::Intake;
 use bell::Bell;
 use boot::ApiConfig;
 use boot::config::{MediaStore, PricedModel, TokenHash};
-use jobs::kinds::IngestEngagement;
+use jobs::kinds::{ApplyBilling, IngestEngagement};
 use platforms::Platform;
 use seal::TravelKeys;
 use store::{Login, Store};
@@ -74,6 +74,12 @@ pub(crate) struct Webhooks {
     pub(crate) x_secrets: Vec<SecretString>,
     /// Where X's events go.
     pub(crate) x: Intake,
+    /// What Stripe signs with: all that are in force.
+    pub(crate) stripe_secrets: Vec<SecretString>,
+    /// How far from now a signature of Stripe's may be.
+    pub(crate) stripe_tolerance: Duration,
+    /// Where Stripe's events go.
+    pub(crate) stripe: Intake,
 }
 
 /// Our apps at the networks.
@@ -125,6 +131,9 @@ impl App {
         let webhooks = Webhooks {
             x_secrets: config.x_webhook_secrets.clone(),
             x: Intake::start::<IngestEngagement>(&database, &bell, "x"),
+            stripe_secrets: config.stripe_webhook_secrets.clone(),
+            stripe_tolerance: config.stripe_webhook_tolerance,
+            stripe: Intake::start::<ApplyBilling>(&database, &bell, store::billing::SENDER),
         };
         let inner = Inner {
             groups: Groups::start(&database),

@@ -14,7 +14,8 @@ use crate::figures::{self, Parked};
 use crate::fleet::Fleet;
 use crate::run::{Answer, Ended, Run};
 use crate::{
-    accounts, analytics, content, control, engagement, maintenance, organizations, publishing,
+    accounts, analytics, billing, content, control, engagement, maintenance, organizations,
+    publishing,
 };
 use jobs::{Code, Failure, JobKind, Kind, Problem, Wait};
 use queue::{End, Handler, Stop};
@@ -56,6 +57,8 @@ impl Handler for Dispatch {
             }
             Kind::SetPlan => self.run(job, stop, organizations::set_plan).await,
             Kind::LimitUsage => self.run(job, stop, organizations::limit_usage).await,
+            Kind::ApplyBilling => self.run(job, stop, billing::apply_billing).await,
+            Kind::EnforceBilling => self.run(job, stop, billing::enforce_billing).await,
             Kind::CreateKey => self.run(job, stop, organizations::create_key).await,
             Kind::RevokeKey => self.run(job, stop, organizations::revoke_key).await,
             Kind::ConnectAccount => self.run(job, stop, accounts::connect_account).await,

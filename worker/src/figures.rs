@@ -55,7 +55,9 @@ pub(crate) fn start(telemetry: &Telemetry, main: &Store, lease: &Store) {
         "Events that were told by webhook, by what came of them"
     );
     for outcome in [Outcome::Applied, Outcome::Unmatched, Outcome::Ignored, Outcome::Unknown] {
-        counter!(INGESTED, "sender" => "x", "outcome" => outcome.as_str()).increment(0);
+        for sender in ["x", store::billing::SENDER] {
+            counter!(INGESTED, "sender" => sender, "outcome" => outcome.as_str()).increment(0);
+        }
     }
     describe_counter!(REFRESHES, Unit::Count, "Calls to refresh tokens, by what came of them");
     for outcome in ["refreshed", "dead", "refused", "not_sent", "failed", "lost"] {

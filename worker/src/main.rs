@@ -7,6 +7,7 @@
 
 mod accounts;
 mod analytics;
+mod billing;
 mod content;
 mod control;
 mod dispatch;

@@ -158,13 +158,18 @@ impl<K: JobKind> Run<K> {
         if outcome.is_some() && self.job.notify_end {
             self.fleet.bell.ended(self.job.id.0);
         }
+        self.ring();
+        Ok(Ended::Recorded { outcome, code })
+    }
+
+    /// Rings for the jobs that were enqueued, once their transaction has committed.
+    pub(crate) fn ring(&self) {
         let rung = std::mem::take(
             &mut *self.to_ring.lock().expect("nobody panics while holding this lock"),
         );
         for queue in rung {
             self.fleet.ring(queue);
         }
-        Ok(Ended::Recorded { outcome, code })
     }
 
     /// Runs a future to its end even when this run is stopped or its lease is lost, keeps the

@@ -160,8 +160,10 @@ pub(crate) async fn check(
         // A limit may be set for keys that no job has yet.
         Kind::SetLimit | Kind::RemoveLimit => Ok(()),
         // Nobody enqueues these through the API.
-        Kind::RefreshConnection
-        | Kind::AggregateAnalytics
+        Kind::AggregateAnalytics
+        | Kind::ApplyBilling
+        | Kind::EnforceBilling
+        | Kind::RefreshConnection
         | Kind::PreparePost
         | Kind::PublishPost
         | Kind::ReconcilePost

@@ -7,14 +7,15 @@ use chrono::NaiveDateTime;
 use super::{Subject, said};
 use crate::problem::Result;
 use jobs::kinds::{CreateSchedule, UpdateSchedule};
-use jobs::{ConnectionId, ContentVersionId, Metric, Problem as JobProblem, wall_time};
+use jobs::{Code, ConnectionId, ContentVersionId, Metric, Problem as JobProblem, wall_time};
 use store::schedules::check_publishable;
 
 /// A new schedule.
 pub(super) async fn check_new(mut its: Subject<'_, '_>, args: &CreateSchedule) -> Result<()> {
     its.not_past(args.at, &args.timezone).await?;
     its.allowance(Metric::ScheduledPosts).await?;
-    its.publishable(args.content_version_id, args.platform_connection_id).await
+    let checked = its.publishable(args.content_version_id, args.platform_connection_id).await?;
+    checked.map_err(said)
 }
 
 /// A change of one: with what stays as it is, it is what a new one must be.
@@ -24,10 +25,16 @@ pub(super) async fn check_change(mut its: Subject<'_, '_>, args: &UpdateSchedule
         let at = args.at.unwrap_or(present.wall_time);
         its.not_past(at, args.timezone.as_deref().unwrap_or(&present.timezone)).await?;
     }
+    let waits = present.awaits_approval || present.awaits_payment;
     if args.content_version_id.is_some() || args.platform_connection_id.is_some() {
         let version = args.content_version_id.unwrap_or(present.content_version_id);
         let connection = args.platform_connection_id.unwrap_or(present.platform_connection_id);
-        its.publishable(version, connection).await?;
+        // What waits for a payment may be changed while it waits.
+        if let Err(problem) = its.publishable(version, connection).await?
+            && !(waits && problem.code == Code::PaymentRequired)
+        {
+            return Err(said(problem));
+        }
     }
     Ok(())
 }
@@ -52,13 +59,11 @@ impl Subject<'_, '_> {
         &mut self,
         version: ContentVersionId,
         connection: ConnectionId,
-    ) -> Result<()> {
+    ) -> Result<std::result::Result<(), JobProblem>> {
         let Some(organization) = self.organization else {
             return Err(crate::problem::Problem::broken());
         };
-        check_publishable(self.rows.conn().await?, organization, version, connection)
-            .await?
-            .map(drop)
-            .map_err(said)
+        let conn = self.rows.conn().await?;
+        Ok(check_publishable(conn, organization, version, connection).await?.map(drop))
     }
 }

@@ -2,6 +2,7 @@
 
 use axum::Json;
 use axum::extract::State;
+use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
@@ -33,6 +34,16 @@ struct ShowUsage {
 struct UsageView {
     /// The plan.
     plan: String,
+    /// Stripe's word for how the subscription stands.
+    stripe_subscription_status: Option<String>,
+    /// Whether the subscription ends with its period.
+    cancel_at_period_end: Option<bool>,
+    /// When what is paid for ends.
+    current_period_end: Option<DateTime<Utc>>,
+    /// From when on nothing new begins and nothing goes out until it is paid; `null` while all is well.
+    billing_hold_at: Option<DateTime<Utc>>,
+    /// Why.
+    billing_hold_reason: Option<String>,
     /// The present period, an entry for each thing that counts.
     usage: Vec<Usage>,
     /// The periods in which anything was used or reserved, the newest first.
@@ -67,5 +78,14 @@ async fn show(
     let usage = usage::present(&mut tx, organization).await?;
     let history = usage::history(&mut tx, organization, periods).await?;
     tx.commit().await?;
-    Ok(Json(UsageView { plan: row.plan, usage, history }))
+    Ok(Json(UsageView {
+        plan: row.plan,
+        stripe_subscription_status: row.stripe_subscription_status,
+        cancel_at_period_end: row.cancel_at_period_end,
+        current_period_end: row.current_period_end,
+        billing_hold_at: row.billing_hold_at,
+        billing_hold_reason: row.billing_hold_reason,
+        usage,
+        history,
+    }))
 }

@@ -41,15 +41,17 @@ pub(crate) fn open_routes() -> OpenApiRouter<App> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Sender {
     X,
+    Stripe,
 }
 
 impl Sender {
     fn of_path(name: &str) -> Result<Sender> {
         match name {
             "x" => Ok(Sender::X),
+            "stripe" => Ok(Sender::Stripe),
             _ => {
                 let name: String = name.chars().take(50).collect();
-                let detail = format!("unknown sender {name:?}: expected `x`");
+                let detail = format!("unknown sender {name:?}: expected `x` or `stripe`");
                 Err(Problem::new(Code::NotFound, detail).at("sender"))
             }
         }
@@ -59,12 +61,14 @@ impl Sender {
     const fn as_str(self) -> &'static str {
         match self {
             Sender::X => "x",
+            Sender::Stripe => store::billing::SENDER,
         }
     }
 
     fn secrets(self, app: &App) -> Result<&[SecretString]> {
         let secrets = match self {
             Sender::X => app.webhooks.x_secrets.as_slice(),
+            Sender::Stripe => app.webhooks.stripe_secrets.as_slice(),
         };
         if secrets.is_empty() {
             let detail = format!("webhooks of {} are not set up here", self.as_str());
@@ -76,12 +80,14 @@ impl Sender {
     fn intake(self, app: &App) -> &Intake {
         match self {
             Sender::X => &app.webhooks.x,
+            Sender::Stripe => &app.webhooks.stripe,
         }
     }
 
     /// Whether the sender sent these bytes.
     fn verify(
         self,
+        app: &App,
         secrets: &[&[u8]],
         headers: &HeaderMap,
         body: &[u8],
@@ -89,6 +95,11 @@ impl Sender {
         let header = |name: &str| headers.get(name).map(axum::http::HeaderValue::as_bytes);
         match self {
             Sender::X => webhooks::x::verify(secrets, header(webhooks::x::HEADER), body),
+            Sender::Stripe => {
+                let header = header(webhooks::stripe::HEADER);
+                let now = chrono::Utc::now().timestamp();
+                webhooks::stripe::verify(secrets, header, body, now, app.webhooks.stripe_tolerance)
+            }
         }
     }
 
@@ -99,6 +110,11 @@ impl Sender {
                 let envelope = platforms::x::activity::envelope(body)
                     .map_err(|error| Problem::own("malformed_json", error.to_string()))?;
                 Ok((envelope.event_id, envelope.event_type))
+            }
+            Sender::Stripe => {
+                let envelope = platforms::stripe::envelope(body)
+                    .map_err(|error| Problem::own("malformed_json", error.to_string()))?;
+                Ok((Some(envelope.event_id), Some(envelope.event_type)))
             }
         }
     }
@@ -145,7 +161,7 @@ async fn take_in(app: &App, sender: Sender, context: Context, request: Request) 
     let (head, body) = request.into_parts();
     let body = read(app, &context, body).await?;
     let secrets: Vec<&[u8]> = secrets.iter().map(|one| one.expose_secret().as_bytes()).collect();
-    sender.verify(&secrets, &head.headers, &body).map_err(unverified)?;
+    sender.verify(app, &secrets, &head.headers, &body).map_err(unverified)?;
     let body = String::from_utf8(body.into())
         .map_err(|_| Problem::own("malformed_json", "expected UTF-8"))?;
     if is_too_deep(body.as_bytes()) {
@@ -251,6 +267,10 @@ async fn answer_challenge(
             let response_token = webhooks::x::crc_answer(secret, &token)
                 .map_err(|error| Problem::invalid(webhooks::x::CRC_TOKEN, error.to_string()))?;
             Ok(Json(ChallengeAnswer { response_token }))
+        }
+        Sender::Stripe => {
+            let detail = "Stripe asks for no proof of ours.";
+            Err(Problem::new(Code::NotFound, detail).at("sender"))
         }
     }
 }

@@ -219,6 +219,8 @@ catalogue! {
     UpdateOrganization = "organization.update";
     SetPlan = "plan.set";
     LimitUsage = "usage.limit";
+    ApplyBilling = "billing.apply";
+    EnforceBilling = "billing.enforce";
     CreateKey = "key.create";
     RevokeKey = "key.revoke";
     ConnectAccount = "connection.connect";

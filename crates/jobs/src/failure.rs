@@ -29,6 +29,8 @@ pub enum Code {
     GenerationFailed,
     /// The plan allows no more in this period.
     UsageExhausted,
+    /// The subscription is not paid.
+    PaymentRequired,
     /// The network wants us to wait.
     RateLimited,
     /// What we may spend at a provider is used up: an operator must act.
@@ -49,7 +51,7 @@ pub enum Code {
 
 impl Code {
     /// Every code.
-    pub const ALL: [Code; 18] = [
+    pub const ALL: [Code; 19] = [
         Code::InvalidArgument,
         Code::NotFound,
         Code::Conflict,
@@ -60,6 +62,7 @@ impl Code {
         Code::PlatformRefused,
         Code::GenerationFailed,
         Code::UsageExhausted,
+        Code::PaymentRequired,
         Code::RateLimited,
         Code::SpendLimit,
         Code::NotConfigured,
@@ -83,6 +86,7 @@ impl Code {
             Code::PlatformRefused => "platform_refused",
             Code::GenerationFailed => "generation_failed",
             Code::UsageExhausted => "usage_exhausted",
+            Code::PaymentRequired => "payment_required",
             Code::RateLimited => "rate_limited",
             Code::SpendLimit => "spend_limit",
             Code::NotConfigured => "not_configured",
@@ -102,7 +106,7 @@ impl Code {
             | Code::PlatformRefused
             | Code::GenerationFailed => 422,
             // To ask again in a moment, as 429 says, does not help: another plan does, or time.
-            Code::UsageExhausted => 402,
+            Code::UsageExhausted | Code::PaymentRequired => 402,
             Code::NotFound => 404,
             Code::Conflict | Code::AccountDisconnected | Code::NotApproved | Code::Cancelled => 409,
             Code::Forbidden => 403,
@@ -127,6 +131,7 @@ impl Code {
             Code::PlatformRefused => "Refused by the network",
             Code::GenerationFailed => "The model's answer cannot be used",
             Code::UsageExhausted => "Used up for this period",
+            Code::PaymentRequired => "The subscription is not paid",
             Code::RateLimited => "Too many requests",
             Code::SpendLimit => "Spend limit reached",
             Code::NotConfigured => "Not set up",

@@ -6,6 +6,7 @@
 //!
 //! **Invariant:** no I/O, and no clock but the one handed in.
 
+pub mod billing;
 mod catalogue;
 pub mod engagement;
 mod failure;

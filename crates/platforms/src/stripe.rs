@@ -54,8 +54,12 @@ pub fn envelope(body: &str) -> Result<Envelope, Malformed> {
         #[serde(rename = "type")]
         event_type: Option<Value>,
     }
-    let head: Head = serde_json::from_str(body)
-        .map_err(|_| Malformed { field: "body", expected: "an event as a JSON object" })?;
+    let not_an_event = Malformed { field: "body", expected: "an event as a JSON object" };
+    // A list in the order of the fields would be taken for an object.
+    if !body.trim_start_matches([' ', '\t', '\r', '\n']).starts_with('{') {
+        return Err(not_an_event);
+    }
+    let head: Head = serde_json::from_str(body).map_err(|_| not_an_event)?;
     Ok(Envelope {
         event_id: read::word(head.id.as_ref(), "id")?,
         event_type: read::word(head.event_type.as_ref(), "type")?,

@@ -10,6 +10,7 @@
 pub mod analytics;
 pub mod api_keys;
 pub mod attachments;
+pub mod billing;
 mod clock;
 pub mod connections;
 pub mod content_comments;

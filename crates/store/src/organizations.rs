@@ -38,6 +38,14 @@ pub struct Organization {
     pub stripe_subscription_id: Option<String>,
     /// Stripe's word for how the subscription stands: `active`, `past_due`, `canceled`, …
     pub stripe_subscription_status: Option<String>,
+    /// Whether the subscription ends with its period.
+    pub cancel_at_period_end: Option<bool>,
+    /// When what is paid for ends.
+    pub current_period_end: Option<DateTime<Utc>>,
+    /// From when on nothing new begins and nothing goes out until it is paid; `null` while all is well.
+    pub billing_hold_at: Option<DateTime<Utc>>,
+    /// Why.
+    pub billing_hold_reason: Option<String>,
     /// When it was created.
     pub created_at: DateTime<Utc>,
     /// When it was last changed.
@@ -157,10 +165,12 @@ pub async fn require_approval(
 pub async fn get(conn: &mut Conn, id: OrganizationId) -> Result<Option<Organization>> {
     Ok(sqlx::query_as!(
         Organization,
-        "select id, name, slug, plan, timezone, approval_required, brand_notes, tone, language,
-                stripe_customer_id, stripe_subscription_id, stripe_subscription_status,
-                created_at, updated_at
-         from organizations where id = $1",
+        r#"select o.id, o.name, o.slug, o.plan, o.timezone, o.approval_required, o.brand_notes, o.tone,
+                  o.language, o.stripe_customer_id, o.stripe_subscription_id, o.stripe_subscription_status,
+                  s.cancel_at_period_end as "cancel_at_period_end?", s.current_period_end,
+                  o.billing_hold_at, o.billing_hold_reason, o.created_at, o.updated_at
+           from organizations o left join stripe_subscriptions s on s.id = o.stripe_subscription_id
+           where o.id = $1"#,
         id.0
     )
     .fetch_optional(conn)
@@ -174,10 +184,12 @@ pub async fn get(conn: &mut Conn, id: OrganizationId) -> Result<Option<Organizat
 pub async fn list(conn: &mut Conn, page: Page) -> Result<Vec<Organization>> {
     Ok(sqlx::query_as!(
         Organization,
-        "select id, name, slug, plan, timezone, approval_required, brand_notes, tone, language,
-                stripe_customer_id, stripe_subscription_id, stripe_subscription_status,
-                created_at, updated_at
-         from organizations where id < $1 order by id desc limit $2",
+        r#"select o.id, o.name, o.slug, o.plan, o.timezone, o.approval_required, o.brand_notes, o.tone,
+                  o.language, o.stripe_customer_id, o.stripe_subscription_id, o.stripe_subscription_status,
+                  s.cancel_at_period_end as "cancel_at_period_end?", s.current_period_end,
+                  o.billing_hold_at, o.billing_hold_reason, o.created_at, o.updated_at
+           from organizations o left join stripe_subscriptions s on s.id = o.stripe_subscription_id
+           where o.id < $1 order by o.id desc limit $2"#,
         page.below(),
         page.limit
     )

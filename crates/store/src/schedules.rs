@@ -5,6 +5,7 @@
 //! | `check.rs` | whether content may go out on an account |
 //! | `write.rs` | what handlers do to a schedule |
 //! | `approval.rs` | what waits for its content to be approved |
+//! | `payment.rs` | what waits for its organization to pay |
 //! | `plan.rs` | the clock turns schedules into jobs |
 //! | `adrift.rs` | schedules whose job ended without a word |
 //!
@@ -13,6 +14,7 @@
 mod adrift;
 mod approval;
 mod check;
+mod payment;
 mod plan;
 mod status;
 #[cfg(test)]
@@ -32,6 +34,7 @@ pub use approval::{
     OnItsWay, await_approval, awaiting, hold_unapproved, of_content, on_its_way, resume,
 };
 pub use check::{Attachment, Publishable, check_publishable};
+pub use payment::{await_payment, awaiting_payment, hold_unpaid, lock_all, miss};
 pub use plan::{Due, due_to_prepare, due_to_publish};
 pub use status::Status;
 pub use write::{
@@ -65,6 +68,8 @@ pub struct Schedule {
     pub status_reason: Option<String>,
     /// Whether it is on hold only because its content is not approved: it goes on when it is.
     pub awaits_approval: bool,
+    /// Whether it is on hold only because its organization is: it goes on when it pays.
+    pub awaits_payment: bool,
     /// The network's own id of the post.
     pub published_post_id: Option<String>,
     /// Where people see the post.
@@ -118,7 +123,7 @@ pub async fn get(conn: &mut Conn, id: ScheduleId) -> Result<Option<Schedule>> {
     Ok(sqlx::query_as!(
         Schedule,
         "select id, organization_id, content_version_id, platform_connection_id, scheduled_at, wall_time,
-                timezone, status, status_reason, awaits_approval, published_post_id, published_post_url,
+                timezone, status, status_reason, awaits_approval, awaits_payment, published_post_id, published_post_url,
                 published_at, error_message, retry_count, max_retries, attempt_log, is_recurring, recurrence_pattern,
                 recurrence_end_date, parent_schedule_id, created_by, created_at, updated_at
          from schedules where id = $1",
@@ -136,7 +141,7 @@ pub async fn list(conn: &mut Conn, filter: &Filter, page: Page) -> Result<Vec<Sc
     Ok(sqlx::query_as!(
         Schedule,
         "select id, organization_id, content_version_id, platform_connection_id, scheduled_at, wall_time,
-                timezone, status, status_reason, awaits_approval, published_post_id, published_post_url,
+                timezone, status, status_reason, awaits_approval, awaits_payment, published_post_id, published_post_url,
                 published_at, error_message, retry_count, max_retries, attempt_log, is_recurring, recurrence_pattern,
                 recurrence_end_date, parent_schedule_id, created_by, created_at, updated_at
          from schedules

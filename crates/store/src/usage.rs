@@ -10,7 +10,7 @@ use chrono::{DateTime, Utc};
 use serde::Serialize;
 use uuid::Uuid;
 
-use crate::{Conn, Result};
+use crate::{Conn, Result, billing};
 use jobs::{Code, JobId, OrganizationId, Problem};
 
 pub use jobs::Metric;
@@ -29,10 +29,32 @@ pub enum Reserved {
         /// When the next period begins.
         until: DateTime<Utc>,
     },
+    /// The organization is on hold.
+    Unpaid {
+        /// Why, for people.
+        reason: String,
+    },
+}
+
+impl Reserved {
+    /// Why it is not reserved, if it is not.
+    pub fn refusal(&self, metric: Metric) -> Option<Problem> {
+        match self {
+            Reserved::Taken | Reserved::Already => None,
+            Reserved::Exhausted { most, until } => Some(exhausted(metric, *most, *until)),
+            Reserved::Unpaid { reason } => Some(unpaid(reason)),
+        }
+    }
+}
+
+/// Why an organization on hold may begin nothing, for people.
+pub fn unpaid(reason: &str) -> Problem {
+    let message = format!("{reason} Nothing new begins and nothing goes out until it is paid.");
+    Problem::new(Code::PaymentRequired, message)
 }
 
 /// Why nothing more is allowed, for people.
-pub fn exhausted(metric: Metric, most: i32, until: DateTime<Utc>) -> Problem {
+fn exhausted(metric: Metric, most: i32, until: DateTime<Utc>) -> Problem {
     let message = format!(
         "The plan allows {most} {} in this period, and all of them are used or reserved. The next \
          period begins at {}.",
@@ -63,6 +85,8 @@ pub struct Usage {
     pub reserved: i32,
     /// How many the plan, or an exception to it, allows; `null` for as many as wanted.
     pub limit: Option<i32>,
+    /// Why the limit is 0 whatever the plan says: the organization is on hold until it pays.
+    pub hold_reason: Option<String>,
     /// When the period began.
     pub period_start: DateTime<Utc>,
     /// When it ends.
@@ -72,6 +96,9 @@ pub struct Usage {
 impl Usage {
     /// Why one more is not allowed, if it is not.
     pub fn refusal(&self) -> Option<Problem> {
+        if let Some(reason) = &self.hold_reason {
+            return Some(unpaid(reason));
+        }
         let most = self.limit.filter(|most| self.used + self.reserved >= *most)?;
         Some(exhausted(self.metric, most, self.period_end))
     }
@@ -121,6 +148,9 @@ pub async fn reserve(
     .await?;
     if known {
         return Ok(Reserved::Already);
+    }
+    if let Some(reason) = billing::hold(conn, organization).await? {
+        return Ok(Reserved::Unpaid { reason });
     }
     if let Some(most) = limit(conn, organization, metric).await?
         && count.used + count.reserved >= most
@@ -269,7 +299,9 @@ pub async fn sweep(conn: &mut Conn, limit: i64) -> Result<u64> {
 pub async fn present(conn: &mut Conn, organization: OrganizationId) -> Result<Vec<Usage>> {
     let rows = sqlx::query!(
         r#"select m.metric as "metric!", coalesce(c.used, 0) as "used!", coalesce(c.reserved, 0) as "reserved!",
-                  case when own.metric is null then of_plan.most else own.most end as "most?",
+                  case when o.billing_hold_at <= now() then 0
+                       when own.metric is null then of_plan.most else own.most end as "most?",
+                  case when o.billing_hold_at <= now() then o.billing_hold_reason end as hold_reason,
                   p.period_start as "period_start!", p.period_end as "period_end!"
            from organizations o
            cross join lateral usage_period(o.billing_anchor, now()) p
@@ -291,6 +323,7 @@ pub async fn present(conn: &mut Conn, organization: OrganizationId) -> Result<Ve
             used: row.used,
             reserved: row.reserved,
             limit: row.most,
+            hold_reason: row.hold_reason,
             period_start: row.period_start,
             period_end: row.period_end,
         })

@@ -10,6 +10,7 @@
 //! | `review/` | what was approved goes out, and nothing else |
 //! | `queue/` | no job is lost, and none runs twice at the same time |
 //! | `api/` | bad input, idempotency, batches, limits, keys |
+//! | `billing/` | what Stripe tells decides what an organization may do |
 //! | `generation/` | content and images within the plan; nothing counts or costs twice |
 //! | `security/` | the real logins attacked; secrets looked for everywhere |
 //! | `chaos.rs` | everything at once, briefly |
@@ -21,6 +22,7 @@
 mod accounts;
 mod analytics;
 mod api;
+mod billing;
 mod chaos;
 mod engagement;
 mod generation;

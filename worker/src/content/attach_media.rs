@@ -12,7 +12,7 @@ use jobs::{AttachmentId, Code, Failure, FileId, OrganizationId, Problem};
 use media::Key;
 use store::attachments::{self, NewAttachment};
 use store::files::{self, NewFile};
-use store::usage::{self, Metric, Reserved};
+use store::usage::{self, Metric};
 
 /// Attaches an upload.
 pub(crate) async fn attach_media(run: Run<AttachMedia>) -> Answer<AttachMedia> {
@@ -66,12 +66,10 @@ async fn count(
         .map_err(failed)?;
     // The lock on the count has made us wait for whoever attached it meanwhile.
     let counted = files::get(tx, file).await.map_err(failed)?.is_some();
-    match reserved {
-        Reserved::Exhausted { .. } if counted => Ok(()),
-        Reserved::Exhausted { most, until } => {
-            Err(Failure::Dead(usage::exhausted(Metric::FilesUploaded, most, until)))
-        }
-        Reserved::Taken | Reserved::Already => {
+    match reserved.refusal(Metric::FilesUploaded) {
+        Some(_) if counted => Ok(()),
+        Some(problem) => Err(Failure::Dead(problem)),
+        None => {
             let how = if counted { usage::Ended::Released } else { usage::Ended::Used };
             usage::end(tx, file.0, how).await.map(drop).map_err(failed)
         }

@@ -23,7 +23,7 @@ use store::content_versions::{self, NewContentVersion};
 use store::generations::For;
 use store::ledger::Finish;
 use store::organizations::Organization;
-use store::usage::{self, Ended, Metric, Reserved};
+use store::usage::{self, Ended, Metric};
 use store::{Claim, Claimed, events, ledger, organizations};
 
 /// How often it is told how far an answer is.
@@ -128,12 +128,8 @@ async fn reserve(
 ) -> Result<(), Failure> {
     let job = run.job.id;
     let reserved = usage::reserve(tx, organization, Metric::Generations, job.0, Some(job)).await;
-    match reserved.map_err(failed)? {
-        Reserved::Taken | Reserved::Already => Ok(()),
-        Reserved::Exhausted { most, until } => {
-            Err(Failure::Dead(usage::exhausted(Metric::Generations, most, until)))
-        }
-    }
+    let refusal = reserved.map_err(failed)?.refusal(Metric::Generations);
+    refusal.map_or(Ok(()), |problem| Err(Failure::Dead(problem)))
 }
 
 /// The title that was given, or the first line of the brief.

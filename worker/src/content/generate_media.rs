@@ -23,7 +23,7 @@ use media::Key;
 use platforms::MediaFacts;
 use store::attachments;
 use store::generations::For;
-use store::usage::{self, Metric, Reserved};
+use store::usage::{self, Metric};
 
 /// How often a paid image is tried to be stored.
 const STORE_TRIES: u32 = 3;
@@ -122,8 +122,8 @@ async fn begin<'a>(
     };
     let job = run.job.id;
     let reserved = usage::reserve(&mut tx, organization, Metric::FilesUploaded, job.0, Some(job));
-    if let Reserved::Exhausted { most, until } = reserved.await.map_err(failed)? {
-        return Err(Failure::Dead(usage::exhausted(Metric::FilesUploaded, most, until)));
+    if let Some(problem) = reserved.await.map_err(failed)?.refusal(Metric::FilesUploaded) {
+        return Err(Failure::Dead(problem));
     }
     tx.commit().await.map_err(failed)?;
     match closed {

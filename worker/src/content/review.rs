@@ -22,7 +22,7 @@ use platforms::Platform;
 use store::content_reviews::{self, NewReview};
 use store::content_versions::{self, ContentVersion};
 use store::schedules::{self, Entry, Locked, Move, OnItsWay, Status};
-use store::{Claimed, content_requests, events};
+use store::{Claimed, billing, content_requests, events};
 
 /// How often the locks are taken anew because the content was scheduled in between.
 const RACES: usize = 5;
@@ -257,6 +257,22 @@ pub(crate) struct Resumed {
     pub(crate) on_hold: Vec<ScheduleId>,
 }
 
+fn passed(schedule: &Locked) -> Option<String> {
+    (schedule.scheduled_at <= schedule.now)
+        .then(|| "Its time has passed meanwhile: give it another one.".to_owned())
+}
+
+/// Makes a locked schedule wait for a payment; `false` when its organization paid just now.
+async fn await_payment(tx: &mut Claimed, schedule: &Locked, reason: &str) -> Result<bool, Failure> {
+    if billing::share_hold(tx, schedule.organization_id).await.map_err(failed)?.is_none() {
+        return Ok(false);
+    }
+    let entry = Entry { at: schedule.now, outcome: "on_hold", message: reason, attempt: None };
+    schedules::await_payment(tx, schedule.id, reason, Some(&entry)).await.map_err(failed)?;
+    settle::tell(tx, schedule, "post.on_hold", reason).await?;
+    Ok(true)
+}
+
 /// Lets locked schedules go on whose content may go out now. One that cannot stays on hold, and its
 /// reason says what a person can do; one whose content may still not go out is left alone.
 pub(crate) async fn resume(
@@ -274,9 +290,15 @@ pub(crate) async fn resume(
         );
         let obstacle = match checked.await.map_err(failed)? {
             Err(problem) if problem.code == Code::NotApproved => continue,
+            Err(problem) if problem.code == Code::PaymentRequired => {
+                if await_payment(tx, schedule, &problem.message).await? {
+                    outcome.on_hold.push(schedule.id);
+                    continue;
+                }
+                passed(schedule)
+            }
             Err(problem) => Some(problem.message),
-            Ok(_) => (schedule.scheduled_at <= schedule.now)
-                .then(|| "Its time has passed meanwhile: give it another one.".to_owned()),
+            Ok(_) => passed(schedule),
         };
         let Some(obstacle) = obstacle else {
             let entry = Entry { at: schedule.now, outcome: "resumed", message: why, attempt: None };

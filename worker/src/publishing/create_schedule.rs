@@ -12,7 +12,7 @@ use jobs::kinds::{CreateSchedule, CreatedSchedule};
 use jobs::{Failure, Problem, ScheduleId, wall_time};
 use store::content_requests;
 use store::schedules::{self, NewSchedule};
-use store::usage::{self, Metric, Reserved};
+use store::usage::{self, Metric};
 
 /// Makes a schedule.
 pub(crate) async fn create_schedule(run: Run<CreateSchedule>) -> Answer<CreateSchedule> {
@@ -47,8 +47,8 @@ pub(crate) async fn create_schedule(run: Run<CreateSchedule>) -> Answer<CreateSc
     schedules::insert(&mut tx, &new).await.map_err(failed)?;
     // Last, because others of the organization wait for its lock.
     let reserved = usage::reserve(&mut tx, organization, Metric::ScheduledPosts, id.0, None).await;
-    if let Reserved::Exhausted { most, until } = reserved.map_err(failed)? {
-        return Err(Failure::Dead(usage::exhausted(Metric::ScheduledPosts, most, until)));
+    if let Some(problem) = reserved.map_err(failed)?.refusal(Metric::ScheduledPosts) {
+        return Err(Failure::Dead(problem));
     }
     run.end(tx, &CreatedSchedule { schedule_id: id, scheduled_at }).await
 }

@@ -50,6 +50,11 @@ pub(crate) enum Next {
         /// Why.
         reason: String,
     },
+    /// The organization is on hold; the schedule goes on when it pays.
+    AwaitPayment {
+        /// Why.
+        reason: String,
+    },
     /// A key is closed already; costs no attempt.
     Wait {
         /// When it opens.

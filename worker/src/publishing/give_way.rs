@@ -43,7 +43,9 @@ pub(crate) async fn give_way<K: JobKind>(
         Next::Hold { reason } => {
             run.end_dead(tx, Problem::new(Code::AccountDisconnected, reason)).await
         }
-        Next::AwaitApproval { reason } | Next::LookUp { reason } => {
+        Next::AwaitApproval { reason }
+        | Next::AwaitPayment { reason }
+        | Next::LookUp { reason } => {
             run.end_dead(tx, Problem::new(Code::PlatformRefused, reason)).await
         }
         Next::Published(_) => {

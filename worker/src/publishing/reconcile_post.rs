@@ -250,9 +250,9 @@ async fn give_way(
         }
         Next::Wait { until, why } => return run.finish(tx, Finish::Snooze(until, why)).await,
         Next::Hold { reason } => Problem::new(Code::AccountDisconnected, reason),
-        Next::AwaitApproval { reason } | Next::LookUp { reason } => {
-            Problem::new(Code::PlatformRefused, reason)
-        }
+        Next::AwaitApproval { reason }
+        | Next::AwaitPayment { reason }
+        | Next::LookUp { reason } => Problem::new(Code::PlatformRefused, reason),
         Next::Published(_) => Problem::new(Code::Internal, "A read cannot publish."),
     };
     ask_person(run, tx, schedule, intent, problem).await

@@ -2,7 +2,7 @@
 //!
 //! **Invariant:** a schedule's status, its event and the end of its job are true in one transaction.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::json;
 
 use super::decide::Next;
@@ -18,7 +18,7 @@ use store::ledger::Finish;
 use store::published_posts::NewPost;
 use store::schedules::{self, Entry, Locked, Move, Status};
 use store::usage::{self, Ended};
-use store::{Claimed, events, published_posts, webhook_events};
+use store::{Claimed, billing, events, published_posts, webhook_events};
 
 /// Tells the people of the organization what became of a schedule.
 pub(crate) async fn tell(
@@ -126,6 +126,7 @@ pub(super) async fn settle<K: JobKind>(
         }
         Next::Hold { reason } => hold(run, tx, schedule, &reason, output).await,
         Next::AwaitApproval { reason } => await_approval(run, tx, schedule, &reason, output).await,
+        Next::AwaitPayment { reason } => await_payment(run, tx, schedule, &reason, output).await,
         Next::NewToken { refused, version } => {
             let mut tx = tx;
             let over = token_over(schedule, version, refused.as_deref());
@@ -214,6 +215,25 @@ async fn await_approval<K: JobKind>(
 ) -> Answer<K> {
     let entry = entry(run, schedule.now, "on_hold", reason);
     schedules::await_approval(&mut tx, schedule.id, reason, Some(&entry)).await.map_err(failed)?;
+    tell(&mut tx, schedule, "post.on_hold", reason).await?;
+    run.end(tx, &output(Status::OnHold)).await
+}
+
+async fn await_payment<K: JobKind>(
+    run: &Run<K>,
+    mut tx: Claimed,
+    schedule: &Locked,
+    reason: &str,
+    output: impl FnOnce(Status) -> K::Output,
+) -> Answer<K> {
+    let hold = billing::share_hold(&mut tx, schedule.organization_id).await.map_err(failed)?;
+    if hold.is_none() {
+        let message = "the subscription was paid just now".to_owned();
+        let why = Wait { code: "retry".to_owned(), message, key: None };
+        return wait(run, tx, schedule, schedule.now + TimeDelta::seconds(1), why).await;
+    }
+    let entry = entry(run, schedule.now, "on_hold", reason);
+    schedules::await_payment(&mut tx, schedule.id, reason, Some(&entry)).await.map_err(failed)?;
     tell(&mut tx, schedule, "post.on_hold", reason).await?;
     run.end(tx, &output(Status::OnHold)).await
 }

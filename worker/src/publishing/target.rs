@@ -74,6 +74,9 @@ pub(super) async fn open<K: JobKind>(
         Err(problem) if problem.code == Code::NotApproved => {
             return Ok(Err(Next::AwaitApproval { reason: problem.message }));
         }
+        Err(problem) if problem.code == Code::PaymentRequired => {
+            return Ok(Err(Next::AwaitPayment { reason: problem.message }));
+        }
         Err(problem) => return Ok(Err(Next::Fail(problem))),
     };
     let right =

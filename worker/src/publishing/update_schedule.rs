@@ -1,7 +1,8 @@
 //! `schedule.update`: what, where or when of a schedule that has not gone out.
 //!
 //! Its jobs that wait are cancelled, and the clock turns it into new ones; while one of them
-//! publishes, nothing can be changed. One that waits for an approval waits on.
+//! publishes, nothing can be changed. One that waits for an approval or a payment
+//! waits on.
 //!
 //! **Invariant:** jobs are locked before the schedule, as publishing does.
 
@@ -10,7 +11,7 @@ use crate::run::{Answer, Run, failed};
 use jobs::kinds::{UpdateSchedule, UpdatedSchedule};
 use jobs::{Code, Failure, JobKind, OrganizationId, Problem, ScheduleId, wall_time};
 use store::schedules::{self, Locked, NewSchedule, Status};
-use store::{Claimed, content_requests, ledger};
+use store::{Claimed, billing, content_requests, ledger};
 
 /// Changes a schedule.
 pub(crate) async fn update_schedule(run: Run<UpdateSchedule>) -> Answer<UpdateSchedule> {
@@ -35,15 +36,20 @@ pub(crate) async fn update_schedule(run: Run<UpdateSchedule>) -> Answer<UpdateSc
         content_version_id,
         platform_connection_id,
     );
+    let waits = schedule.awaits_approval || schedule.awaits_payment;
     let still_held = match checked.await.map_err(failed)? {
         Ok(_) => None,
-        // What waits for an approval may be moved while it waits.
+        // What waits for an approval or a payment may be moved while it waits.
         Err(problem)
             if problem.code == Code::NotApproved
-                && schedule.awaits_approval
+                && waits
                 && content_version_id == schedule.content_version_id =>
         {
-            Some(schedule.status_reason.unwrap_or(problem.message))
+            let reason = schedule.status_reason.filter(|_| schedule.awaits_approval);
+            Some((problem.code, reason.unwrap_or(problem.message)))
+        }
+        Err(problem) if problem.code == Code::PaymentRequired && waits => {
+            Some((problem.code, problem.message))
         }
         Err(problem) => return Err(Failure::Dead(problem)),
     };
@@ -62,8 +68,19 @@ pub(crate) async fn update_schedule(run: Run<UpdateSchedule>) -> Answer<UpdateSc
         created_by: &run.job.actor,
     };
     schedules::reschedule(&mut tx, &new).await.map_err(failed)?;
-    if let Some(reason) = still_held {
-        schedules::await_approval(&mut tx, schedule.id, &reason, None).await.map_err(failed)?;
+    match still_held {
+        None => {}
+        Some((Code::NotApproved, reason)) => {
+            schedules::await_approval(&mut tx, schedule.id, &reason, None).await.map_err(failed)?;
+        }
+        Some((_, reason)) => {
+            // Paid just now, it goes out at its new time.
+            if billing::share_hold(&mut tx, organization).await.map_err(failed)?.is_some() {
+                schedules::await_payment(&mut tx, schedule.id, &reason, None)
+                    .await
+                    .map_err(failed)?;
+            }
+        }
     }
     run.end(tx, &UpdatedSchedule { schedule_id: schedule.id, scheduled_at }).await
 }

@@ -5,6 +5,7 @@
 
 mod add_comment;
 mod aggregate_analytics;
+mod apply_billing;
 mod approve_content;
 mod attach_media;
 mod cancel_job;
@@ -18,6 +19,7 @@ mod delete_post;
 mod disconnect_connection;
 mod edit_comment;
 mod edit_version;
+mod enforce_billing;
 mod generate_content;
 mod generate_media;
 mod import_connection;
@@ -47,6 +49,7 @@ mod update_schedule;
 
 pub use add_comment::{AddComment, AddedComment};
 pub use aggregate_analytics::{AggregateAnalytics, AggregatedAnalytics};
+pub use apply_billing::{AppliedBilling, ApplyBilling};
 pub use approve_content::{ApproveContent, ApprovedContent, SeenVersion};
 pub use attach_media::{AttachMedia, AttachedMedia};
 pub use cancel_job::{CancelJob, CancelledJob};
@@ -60,6 +63,7 @@ pub use delete_post::{DeletePost, DeletedPost};
 pub use disconnect_connection::{DisconnectConnection, DisconnectedConnection};
 pub use edit_comment::{EditComment, EditedComment};
 pub use edit_version::{EditVersion, EditedVersion};
+pub use enforce_billing::{EnforceBilling, EnforcedBilling};
 pub use generate_content::{GenerateContent, GeneratedContent, unknown_model};
 pub use generate_media::{GenerateMedia, GeneratedMedia};
 pub use import_connection::{ImportConnection, ImportedConnection};

@@ -75,8 +75,12 @@ fn last<'a>(mut group: Vec<&'a Told>, before: Option<&Stand>) -> Option<&'a Told
     }
     let most = group.iter().map(|told| surplus[&told.subscription.stand]).max()?;
     group.retain(|told| surplus[&told.subscription.stand] == most);
-    // As many steps lead away from it as to it: they went round, back to where they began.
-    let round = group.iter().rev().find(|told| Some(&told.subscription.stand) == start);
+    // As many steps lead away from it as to it: they went round, back to where they began. Not every
+    // event names all that changed, so the status may have to do.
+    let same = |told: &&&Told| Some(&told.subscription.stand) == start;
+    let status = start.map(|start| &start.status);
+    let alike = |told: &&&Told| Some(&told.subscription.stand.status) == status;
+    let round = group.iter().rev().find(same).or_else(|| group.iter().rev().find(alike));
     match round {
         Some(told) if most == 0 => Some(*told),
         _ => group.last().copied(),

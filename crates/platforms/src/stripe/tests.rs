@@ -113,7 +113,7 @@ fn ids_that_are_no_words_are_refused_by_field() {
     assert!(envelope(&long.to_string()).is_ok());
     long["type"] = json!([]);
     assert_eq!(envelope(&long.to_string()).unwrap_err().field, "type");
-    for body in ["", "null", "[]", "{", "7"] {
+    for body in ["", "null", "[]", "{", "7", r#"["evt_1","invoice.paid"]"#] {
         assert!(envelope(body).is_err(), "{body}");
         assert!(read(body).is_err(), "{body}");
     }

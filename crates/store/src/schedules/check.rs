@@ -5,11 +5,13 @@
 //! ([`crate::content_requests::share`]), so that what was said stays true until its transaction ends.
 //!
 //! **Invariant:** reads only columns that the API's login may read; content that was rejected never
-//! goes out, and where the organization requires approval, content goes out only as it was approved.
+//! goes out, where the organization requires approval, content goes out only as it was approved, and
+//! nothing goes out of an organization that is on hold.
 
 use uuid::Uuid;
 
 use crate::connections::platform;
+use crate::usage::unpaid;
 use crate::{Conn, Result};
 use jobs::{AttachmentId, Code, ConnectionId, ContentVersionId, OrganizationId, Problem};
 use platforms::{Content, MediaFacts, Platform};
@@ -54,7 +56,7 @@ pub struct Attachment {
 
 /// Checks the version against the rules of the account's network and of the organization. The inner
 /// problem says what stands in the way: not found, the account disconnected, the wrong network, the
-/// content, or the want of an approval.
+/// content, the want of an approval, or of a payment.
 ///
 /// # Errors
 /// [`crate::Error::Unavailable`].
@@ -68,7 +70,8 @@ pub async fn check_publishable(
         r#"select v.platform, v.text, v.content_request_id, r.status = 'rejected' as "is_rejected!",
                   r.rejection_reason,
                   o.approval_required and v.approved_hash is distinct from content_hash(v)
-                      as "lacks_approval!"
+                      as "lacks_approval!",
+                  case when o.billing_hold_at <= now() then o.billing_hold_reason end as unpaid
            from content_versions v
            join content_requests r on r.id = v.content_request_id
            join organizations o on o.id = v.organization_id
@@ -136,6 +139,10 @@ pub async fn check_publishable(
              go out. Have the content request {} approved.",
             content.content_request_id
         ))));
+    }
+    // Last: whoever hears this knows that nothing else stands in the way.
+    if let Some(reason) = content.unpaid {
+        return Ok(Err(unpaid(&reason)));
     }
     Ok(Ok(Publishable {
         platform: network,

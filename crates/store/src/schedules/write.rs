@@ -1,7 +1,7 @@
 //! What handlers do to a schedule.
 //!
 //! Locks are taken in one order everywhere: the handler's own job, other jobs, schedules by their ids,
-//! content requests, connections, intents.
+//! content requests, the organization, connections, intents.
 //!
 //! **Invariant:** whoever changes a schedule's status has locked its row first.
 
@@ -104,6 +104,8 @@ pub struct Locked {
     pub status_reason: Option<String>,
     /// Whether it is on hold only because its content is not approved.
     pub awaits_approval: bool,
+    /// Whether it is on hold only because its organization is.
+    pub awaits_payment: bool,
     /// The network's own id of the post.
     pub published_post_id: Option<String>,
     /// Where people see the post.
@@ -132,7 +134,7 @@ pub async fn lock(conn: &mut Conn, id: ScheduleId) -> Result<Option<Locked>> {
     let row = sqlx::query!(
         r#"select s.organization_id, s.content_version_id, s.platform_connection_id, c.platform,
                   c.account_id, c.account_name, s.scheduled_at, s.wall_time, s.timezone, s.status,
-                  s.status_reason, s.awaits_approval, s.published_post_id, s.published_post_url, s.retry_count,
+                  s.status_reason, s.awaits_approval, s.awaits_payment, s.published_post_id, s.published_post_url, s.retry_count,
                   s.max_retries, s.is_recurring, s.publish_planned_at, s.prepared_media,
                   s.attempt_log -> -1 ->> 'outcome' as last_outcome, clock_timestamp() as "now!"
            from schedules s join platform_connections c on c.id = s.platform_connection_id
@@ -156,6 +158,7 @@ pub async fn lock(conn: &mut Conn, id: ScheduleId) -> Result<Option<Locked>> {
         status: Status::read(&row.status)?,
         status_reason: row.status_reason,
         awaits_approval: row.awaits_approval,
+        awaits_payment: row.awaits_payment,
         published_post_id: row.published_post_id,
         published_post_url: row.published_post_url,
         retry_count: row.retry_count,
@@ -246,7 +249,7 @@ impl Move<'_> {
 /// [`crate::Error::Unavailable`].
 pub async fn move_to(conn: &mut Conn, id: ScheduleId, change: &Move<'_>) -> Result<()> {
     sqlx::query!(
-        "update schedules set status = $2, status_reason = $3, awaits_approval = false,
+        "update schedules set status = $2, status_reason = $3, awaits_approval = false, awaits_payment = false,
              error_message = coalesce($4, error_message), retry_count = retry_count + $5, attempt_log = attempt_log || $6, updated_at = now()
          where id = $1",
         id.0,
@@ -274,7 +277,7 @@ pub async fn published(
     entry: &Entry<'_>,
 ) -> Result<()> {
     sqlx::query!(
-        "update schedules set status = 'published', status_reason = null, awaits_approval = false,
+        "update schedules set status = 'published', status_reason = null, awaits_approval = false, awaits_payment = false,
              error_message = null,
              published_post_id = $2, published_post_url = $3, published_at = $4,
              attempt_log = attempt_log || $5, updated_at = now()
@@ -301,7 +304,7 @@ pub async fn restart(
     entry: Option<&Entry<'_>>,
 ) -> Result<()> {
     sqlx::query!(
-        "update schedules set status = 'scheduled', status_reason = null, awaits_approval = false,
+        "update schedules set status = 'scheduled', status_reason = null, awaits_approval = false, awaits_payment = false,
              retry_count = $2, publish_planned_at = now(), attempt_log = attempt_log || $3, updated_at = now()
          where id = $1",
         id.0,
@@ -325,7 +328,7 @@ pub async fn reschedule(conn: &mut Conn, new: &NewSchedule<'_>) -> Result<()> {
                               then prepared_media else '[]' end,
              content_version_id = $2, platform_connection_id = $3, scheduled_at = $4, wall_time = $5,
              timezone = $6, max_retries = $7, status = 'scheduled', status_reason = null,
-             awaits_approval = false, error_message = null, retry_count = 0, prepare_planned_at = null, publish_planned_at = null,
+             awaits_approval = false, awaits_payment = false, error_message = null, retry_count = 0, prepare_planned_at = null, publish_planned_at = null,
              updated_at = now()
          where id = $1",
         new.id.0,
