@@ -185,9 +185,12 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for Filters<T> {
             Ok(Query(filters)) => Ok(Self(filters)),
             Err(rejection) => {
                 let said = rejection.source().map_or_else(String::new, ToString::to_string);
-                // `limit: invalid digit found in string`
-                let (name, said) = said.split_once(": ").unwrap_or(("query", &said));
-                Err(Problem::invalid(name, explain(said.to_owned())))
+                // `limit: invalid digit found in string`, or "missing field `from`".
+                if let Some((name, said)) = said.split_once(": ") {
+                    return Err(Problem::invalid(name, explain(said.to_owned())));
+                }
+                let name = name_field(String::new(), &said);
+                Err(Problem::invalid(if name.is_empty() { "query" } else { &name }, said))
             }
         }
     }

@@ -43,18 +43,28 @@ impl Api {
         let mut process = Process::start_own("api-lite", &environment)?;
         let line: Value = serde_json::from_str(&process.line("api.listening").await?)?;
         let address = line["api.address"].as_str().context("no address")?;
-        let key = new_key(&database.store(Login::Worker, 1).await?).await?;
+        let key = key_of_a_new_one(&database.store(Login::Worker, 1).await?).await?;
         // One that does not wait for more to send.
         let client =
             Client::builder().tcp_nodelay(true).timeout(Duration::from_secs(60)).build()?;
-        Ok(Self { process, url: format!("http://{address}/v1/jobs"), key, client })
+        Ok(Self { process, url: format!("http://{address}"), key, client })
+    }
+
+    /// Reads a path with a key.
+    pub(crate) async fn read(&self, path: &str, key: &str) -> Result<Value> {
+        let sent = self.client.get(format!("{}{path}", self.url)).bearer_auth(key);
+        let answer = sent.send().await?;
+        let status = answer.status();
+        let answer: Value = answer.json().await?;
+        ensure!(status == StatusCode::OK, "{path}: {status}: {answer}\n{}", self.process.tail());
+        Ok(answer)
     }
 
     /// Enqueues; answers the ids when the API has said 202.
     pub(crate) async fn enqueue(&self, body: Vec<u8>) -> Result<Value> {
         let sent = self
             .client
-            .post(&self.url)
+            .post(format!("{}/v1/jobs", self.url))
             .bearer_auth(&self.key)
             .header("content-type", "application/json")
             .body(body);
@@ -76,8 +86,7 @@ pub(crate) fn body(jobs: usize) -> Vec<u8> {
     body.to_string().into_bytes()
 }
 
-async fn new_key(store: &Store) -> Result<String> {
-    let key = format!("ezre_{}", hex::encode(rand::random::<[u8; 24]>()));
+async fn key_of_a_new_one(store: &Store) -> Result<String> {
     let organization = OrganizationId::new();
     let mut tx = store.begin().await?;
     let slug = format!("bench-{}", hex::encode(rand::random::<[u8; 4]>()));
@@ -89,6 +98,13 @@ async fn new_key(store: &Store) -> Result<String> {
         timezone: "UTC",
     };
     store::organizations::insert(&mut tx, new).await?;
+    tx.commit().await?;
+    new_key(store, organization).await
+}
+
+/// A key of an organization.
+pub(crate) async fn new_key(store: &Store, organization: OrganizationId) -> Result<String> {
+    let key = format!("ezre_{}", hex::encode(rand::random::<[u8; 24]>()));
     let new = NewApiKey {
         id: ApiKeyId::new(),
         organization,
@@ -100,6 +116,7 @@ async fn new_key(store: &Store) -> Result<String> {
         rate_limit_per_minute: Some(10_000_000),
         created_by: "bench",
     };
+    let mut tx = store.begin().await?;
     store::api_keys::insert(&mut tx, new).await?;
     tx.commit().await?;
     Ok(key)

@@ -66,6 +66,17 @@ impl Process {
         Self::start(&program, name, &[], environment)
     }
 
+    /// The same, on one core alone.
+    pub(crate) fn start_pinned(
+        name: &str,
+        core: usize,
+        environment: &[(&str, String)],
+    ) -> Result<Self> {
+        let own = std::env::current_exe()?.with_file_name(name);
+        let arguments = ["--cpu-list".to_owned(), core.to_string(), own.display().to_string()];
+        Self::start(&PathBuf::from("/usr/bin/taskset"), name, &arguments, environment)
+    }
+
     /// Waits for a line of its log that contains `part`.
     pub(crate) async fn line(&mut self, part: &str) -> Result<String> {
         for _ in 0..3000 {

@@ -10,7 +10,7 @@ use crate::load::Ballast;
 use crate::peers::Peers;
 use crate::report::Report;
 use crate::servers::Servers;
-use crate::{burst, claims, drain, enqueue, fairness, memory, pickup};
+use crate::{analytics, burst, claims, drain, enqueue, fairness, memory, pickup, polls, webhooks};
 
 /// How much.
 #[derive(Clone, Debug, Default, clap::Args)]
@@ -37,6 +37,8 @@ pub(crate) async fn everything(
     let mut claimed: claims::Options = defaults();
     let mut fair: fairness::Options = defaults();
     let mut held: memory::Options = defaults();
+    let mut told: webhooks::Options = defaults();
+    let mut added: analytics::Options = defaults();
     if !options.full {
         drained.jobs = vec![20_000];
         enqueued.jobs = 5_000;
@@ -51,6 +53,11 @@ pub(crate) async fn everything(
         fair.cost_jobs = 0;
         held.single = 1_000;
         held.batches = 4;
+        told.events = 10_000;
+        told.rounds = 1;
+        added.events = 200_000;
+        added.posts = 2_000;
+        added.requests = 50;
     }
     let mut failed = Failed::default();
     failed.note("drain", drain::drain(servers, peers, &drained, report).await);
@@ -59,7 +66,10 @@ pub(crate) async fn everything(
     failed.note("burst", burst::burst(servers, peers, &burst, report).await);
     failed.note("fairness", fairness::fairness(servers, &fair, report).await);
     failed.note("claims", claims::claims(servers, &claimed, report).await);
+    failed.note("webhooks", webhooks::webhooks(servers, &told, report).await);
+    failed.note("polls", polls::polls(servers, &defaults(), report).await);
     failed.note("memory", memory::memory(servers, &held, report).await);
+    failed.note("analytics", analytics::analytics(servers, &added, report).await);
     if options.full {
         let alone = Peers::default();
         drained.ballast = BALLAST;

@@ -3,6 +3,7 @@
 //!
 //! **Invariant:** what is told was checked: no figure comes from work that was not done.
 
+mod analytics;
 mod api;
 mod burst;
 mod case;
@@ -12,13 +13,16 @@ mod drain;
 mod enqueue;
 mod everything;
 mod fairness;
+mod fleet;
 mod load;
 mod machine;
 mod memory;
 mod peers;
 mod pickup;
+mod polls;
 mod report;
 mod servers;
+mod webhooks;
 mod worker;
 
 use std::process::ExitCode;
@@ -61,6 +65,12 @@ enum Command {
     Claims(claims::Options),
     /// What one organization's backlog does to the others.
     Fairness(fairness::Options),
+    /// How fast signed events of a network are taken in, and made of what they mean.
+    Webhooks(webhooks::Options),
+    /// How often a network is asked for a post in its first 30 days.
+    Polls(polls::Options),
+    /// How fast events become sums, and what it takes to read them, beside the plain events.
+    Analytics(analytics::Options),
     /// What the three processes hold in memory.
     Memory(memory::Options),
     /// All of these; briefly, unless told otherwise.
@@ -126,6 +136,9 @@ async fn measure(
         Command::Burst(options) => burst::burst(servers, peers, options, report).await,
         Command::Claims(options) => claims::claims(servers, options, report).await,
         Command::Fairness(options) => fairness::fairness(servers, options, report).await,
+        Command::Webhooks(options) => webhooks::webhooks(servers, options, report).await,
+        Command::Polls(options) => polls::polls(servers, options, report).await,
+        Command::Analytics(options) => analytics::analytics(servers, options, report).await,
         Command::Memory(options) => memory::memory(servers, options, report).await,
         Command::Everything(options) => {
             everything::everything(servers, peers, options, report).await

@@ -11,13 +11,12 @@ use futures::future::try_join_all;
 use serde_json::json;
 use tokio::time::sleep;
 
-use crate::api::{self, Api, KEY};
+use crate::api::{self, Api};
 use crate::case::{Case, OURS};
-use crate::child::{PREFIX, Process};
+use crate::fleet;
 use crate::machine;
 use crate::report::Report;
 use crate::servers::{Database, Servers};
-use store::Login;
 
 /// How much work.
 #[derive(Clone, Debug, clap::Args)]
@@ -29,9 +28,6 @@ pub(crate) struct Options {
     #[arg(long, default_value_t = 20)]
     pub(crate) batches: usize,
 }
-
-/// Keys of the worker that are not those that travel.
-const TOKEN_KEYS: &str = "k1:AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE=";
 
 /// The scheduler has jobs of its own.
 const LIVE: &str =
@@ -47,25 +43,8 @@ pub(crate) async fn memory(
 ) -> Result<()> {
     let database = servers.database().await?;
     let api = Arc::new(Api::start(servers, &database, 10).await?);
-    let shared = |login: Login, variable: &'static str| -> Result<Vec<(&'static str, String)>> {
-        Ok(vec![
-            (variable, database.url(Some(login))?),
-            ("REDIS_URL", servers.redis.clone()),
-            ("REDIS_PREFIX", PREFIX.to_owned()),
-            ("METRICS_LISTEN", "127.0.0.1:0".to_owned()),
-        ])
-    };
-    let scheduler = shared(Login::Scheduler, "SCHEDULER_DATABASE_URL")?;
-    let scheduler = Process::start_own("scheduler", &scheduler)?;
-    let mut environment = shared(Login::Worker, "WORKER_DATABASE_URL")?;
-    let media = std::env::temp_dir().join("bench-media");
-    environment.extend([
-        ("MEDIA_STORE", format!("local:{}", media.display())),
-        ("TRAVEL_KEYS", KEY.to_owned()),
-        ("TOKEN_KEYS", TOKEN_KEYS.to_owned()),
-    ]);
-    let mut worker = Process::start_own("worker", &environment)?;
-    worker.line("worker.started").await?;
+    let scheduler = fleet::scheduler(servers, &database)?;
+    let worker = fleet::worker(servers, &database).await?;
     sleep(Duration::from_secs(5)).await;
     let pids =
         [("api-lite", api.process.pid), ("scheduler", scheduler.pid), ("worker", worker.pid)];

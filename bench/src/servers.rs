@@ -133,6 +133,22 @@ impl Servers {
         run(&mut conn, &sql).await
     }
 
+    /// Has every statement of the API in a database explained in the log, from its next connection on.
+    pub(crate) async fn explain_statements(&self, database: &Database) -> Result<()> {
+        let mut conn = PgConnection::connect(self.superuser.as_str()).await?;
+        let (role, name) = (Login::Api.role(), &database.name);
+        for setting in [
+            "session_preload_libraries = 'auto_explain'",
+            "auto_explain.log_min_duration = 0",
+            "auto_explain.log_analyze = on",
+            "auto_explain.log_buffers = on",
+            "auto_explain.log_format = json",
+        ] {
+            run(&mut conn, &format!("alter role {role} in database {name} set {setting}")).await?;
+        }
+        Ok(())
+    }
+
     /// Writes everything to disk that was made ready for a measurement, so that the measurement
     /// does not pay for it.
     pub(crate) async fn checkpoint(&self) -> Result<()> {

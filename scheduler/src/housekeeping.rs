@@ -1,4 +1,4 @@
-//! Keeps the history's partitions ahead of time, and asks for pruning.
+//! Keeps the partitions of the history and of people's doings ahead of time, and asks for pruning.
 //!
 //! **Invariant:** at most one pruning job is live at any time.
 
@@ -9,15 +9,16 @@ use tokio_util::sync::CancellationToken;
 use crate::{Scheduler, Step, every, figures};
 use jobs::kinds::PruneLedger;
 use jobs::{NewJob, Origin, Queue};
-use store::ledger;
+use store::{engagement, ledger};
 
 const EVERY: Duration = Duration::from_secs(3600);
 
 pub(crate) async fn run(scheduler: Arc<Scheduler>, shutdown: CancellationToken) {
     every(Step::Housekeeping, EVERY, shutdown, async || {
-        let made = ledger::make_partitions(&scheduler.store).await?;
+        let made = ledger::make_partitions(&scheduler.store).await?
+            + engagement::make_partitions(&scheduler.store).await?;
         if made > 0 {
-            tracing::info!(made, "history.partitions_made");
+            tracing::info!(made, "partitions.made");
         }
         let args = PruneLedger { keep_days: scheduler.config.history_retention_days };
         let mut prune = NewJob::new(Origin::Scheduler, None, &args);

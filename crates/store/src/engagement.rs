@@ -15,15 +15,28 @@ mod tests;
 use chrono::{DateTime, Utc};
 use std::collections::{BTreeSet, HashMap};
 
-use crate::{Conn, Result};
+use crate::{Conn, Result, Store};
 use jobs::engagement::next_look;
 use jobs::{ConnectionId, PostId};
 use platforms::{EngagementType, Platform, Totals};
-use rows::{Post, lock, record, store};
+use rows::{Post, lock, record};
 
 pub use polls::{
     Due, DuePoll, begin, cadence, due, due_polls, is_about_to_publish, plan, poll_key, stop,
 };
+
+/// Makes the monthly partitions of the coming two weeks; says how many were missing.
+///
+/// # Errors
+/// [`crate::Error::Unavailable`].
+pub async fn make_partitions(store: &Store) -> Result<i32> {
+    let mut tx = store.begin().await?;
+    let made = sqlx::query_scalar!(r#"select engagement_make_partitions() as "made!""#)
+        .fetch_one(&mut *tx)
+        .await?;
+    tx.commit().await?;
+    Ok(made)
+}
 
 /// Something that a network told by webhook.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -81,7 +94,7 @@ pub async fn hear(conn: &mut Conn, happened: &[Happened]) -> Result<usize> {
     record(conn, &posts, &changes).await?;
     posts.retain(|id, _| heard.contains(id));
     let sooner = wake(conn, &mut posts).await?;
-    store(conn, &posts).await?;
+    rows::store(conn, &posts).await?;
     polls::hurry(conn, &sooner).await?;
     Ok(new.len())
 }
@@ -156,6 +169,6 @@ pub async fn look(
         };
     }
     record(conn, &posts, &changes).await?;
-    store(conn, &posts).await?;
+    rows::store(conn, &posts).await?;
     Ok(changed)
 }

@@ -4,6 +4,7 @@
 //! | folder | what |
 //! | --- | --- |
 //! | `accounts/` | connected by consent, refreshed by one worker at a time, lost and found again |
+//! | `analytics/` | what people did is added up once, and told as it is |
 //! | `publishing/` | a scheduled post goes out exactly once, whatever happens |
 //! | `engagement/` | what people do with posts: told, asked for, counted once |
 //! | `review/` | what was approved goes out, and nothing else |
@@ -19,6 +20,7 @@
 #![expect(clippy::unwrap_used, reason = "tests")]
 
 mod accounts;
+mod analytics;
 mod api;
 mod billing;
 mod chaos;

@@ -8,12 +8,14 @@
 //! | `stage.rs` | the fleet, the organization, its accounts and posts |
 //! | `review.rs` | an account connected by consent, a post that a model writes and people review |
 //! | `trouble.rs` | what goes wrong on the way |
+//! | `engagement.rs` | what people do with the posts, by the network's word and by its totals |
 //! | `processes.rs` | the worker that has a job, killed or stopped |
 //! | `verdict.rs` | every promise, checked against the network's own journal |
 //! | `print.rs` | lines and tables |
 //!
 //! **Invariant:** it ends with 0 only if every promise held.
 
+mod engagement;
 mod print;
 mod processes;
 mod review;
@@ -55,6 +57,12 @@ struct Options {
     /// The secret of the fleet's app at the network.
     #[arg(long, env = "X_CLIENT_SECRET", hide_env_values = true)]
     x_client_secret: String,
+    /// What the network signs with.
+    #[arg(long, env = "X_WEBHOOK_SECRETS", hide_env_values = true)]
+    x_webhook_secrets: String,
+    /// The fleet's database, as its owner.
+    #[arg(long, env = "DATABASE_URL", hide_env_values = true)]
+    database_url: String,
     /// The id of the fleet's app at the network.
     #[arg(long, env = "X_CLIENT_ID")]
     x_client_id: String,
@@ -98,6 +106,7 @@ async fn play(options: &Options, teller: &Teller) -> Result<bool> {
     teller.act("An operator creates an organization and its key");
     let mut stage = Stage::open(options, teller).await?;
     processes::no_strangers(&stage).await?;
+    stage.listen(options, teller).await?;
 
     teller.act("A person connects an account at X's consent page");
     let account = stage.connect(options, teller).await?;
@@ -130,9 +139,13 @@ async fn play(options: &Options, teller: &Teller) -> Result<bool> {
     teller.act("One outcome cannot be found out: a person decides");
     stage.decide(teller).await?;
 
+    teller.act("People like, answer and share what they read");
+    let engaged = stage.engage(teller).await?;
+
     teller.act("What was asked, and what the network really holds");
-    let verdict = verdict::reach(&stage, early).await?;
+    let verdict = verdict::reach(&stage, early, &engaged).await?;
     verdict.tell(&stage, teller);
+    engagement::tell(&engaged, teller);
     if !options.once {
         stage.where_to_look(teller);
     }

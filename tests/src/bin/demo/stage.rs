@@ -20,7 +20,7 @@ use crate::trouble::Trouble;
 const SHARED_ACCOUNTS: usize = 3;
 
 /// How often the API is asked how the posts are doing.
-const LOOK_EVERY: Duration = Duration::from_millis(500);
+pub(crate) const LOOK_EVERY: Duration = Duration::from_millis(500);
 
 /// The person who connects, writes and decides.
 pub(crate) const PERSON: &str = "anna@bakery.example";

@@ -7,6 +7,7 @@ use chrono::TimeDelta;
 use serde_json::Value;
 use simulator::{ControlPost, Entry};
 
+use crate::engagement::Compared;
 use crate::print::Teller;
 use crate::stage::{Post, Stage};
 use crate::trouble::Trouble;
@@ -26,7 +27,7 @@ pub(crate) struct Verdict {
 }
 
 /// Compares the API's answers with the network's journal.
-pub(crate) async fn reach(stage: &Stage, early: usize) -> Result<Verdict> {
+pub(crate) async fn reach(stage: &Stage, early: usize, engaged: &[Compared]) -> Result<Verdict> {
     let journal = stage.network.journal(0).await?;
     let held = stage.network.all_posts().await?;
     let grants = stage.network.grants().await?;
@@ -51,6 +52,9 @@ pub(crate) async fn reach(stage: &Stage, early: usize) -> Result<Verdict> {
     }
     if all != ours {
         broken.push(format!("the accounts hold {all} posts, of which {ours} were asked for"));
+    }
+    for post in engaged.iter().filter(|post| !post.agree()) {
+        broken.push(format!("{:?}: its totals must be the network's", post.title()));
     }
     if early > 0 {
         broken.push(format!("{early} posts were out before their time"));

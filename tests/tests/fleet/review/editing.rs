@@ -172,7 +172,7 @@ async fn a_wrong_edit_is_refused_by_name_and_nothing_is_written() {
                 404,
                 "against",
             ),
-            (format!("{}/diff", content.version), 422, "query"),
+            (format!("{}/diff", content.version), 422, "against"),
             (format!("{}/comments", foreign.version), 404, ""),
         ];
         for (path, status, field) in paths {
