@@ -73,16 +73,22 @@ pub(crate) async fn update_schedule(run: Run<UpdateSchedule>) -> Answer<UpdateSc
         Some((Code::NotApproved, reason)) => {
             schedules::await_approval(&mut tx, schedule.id, &reason, None).await.map_err(failed)?;
         }
-        Some((_, reason)) => {
-            // Paid just now, it goes out at its new time.
-            if billing::share_hold(&mut tx, organization).await.map_err(failed)?.is_some() {
-                schedules::await_payment(&mut tx, schedule.id, &reason, None)
-                    .await
-                    .map_err(failed)?;
-            }
-        }
+        Some((_, reason)) => wait_for_payment(&mut tx, organization, schedule.id, &reason).await?,
     }
     run.end(tx, &UpdatedSchedule { schedule_id: schedule.id, scheduled_at }).await
+}
+
+/// Makes a schedule wait on for a payment; paid just now, it goes out at its new time.
+async fn wait_for_payment(
+    tx: &mut Claimed,
+    organization: OrganizationId,
+    id: ScheduleId,
+    reason: &str,
+) -> Result<(), Failure> {
+    if billing::share_hold(tx, organization).await.map_err(failed)?.is_none() {
+        return Ok(());
+    }
+    schedules::await_payment(tx, id, reason, None).await.map_err(failed)
 }
 
 /// How often a schedule is locked anew because the clock planned its jobs in between.

@@ -162,6 +162,11 @@ async fn what_waits_for_an_approval_and_a_payment_needs_both() {
         let approve = json!({ "contentRequestId": made["contentRequestId"] });
         tenant.api.done("content.approve", approve.clone()).await?;
         waits("awaitsPayment", "awaitsApproval").await?;
+        // It may be moved while it waits.
+        let at = in_ms(2 * AN_HOUR).format("%Y-%m-%dT%H:%M:%S").to_string();
+        let later = json!({ "scheduleId": id, "contentVersionId": version, "at": at, "timezone": "UTC" });
+        tenant.api.done("schedule.update", later).await?;
+        waits("awaitsPayment", "awaitsApproval").await?;
         let edit = json!({ "contentVersionId": version, "text": tenant.text("Both, edited") });
         tenant.api.done("version.edit", edit).await?;
         tell(fleet, &customer.told(2, 0, "active", Some("paused"))).await?;
