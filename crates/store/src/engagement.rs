@@ -13,10 +13,11 @@ mod rows;
 mod tests;
 
 use chrono::{DateTime, Utc};
+use std::collections::hash_map::Entry;
 use std::collections::{BTreeSet, HashMap};
 
 use crate::{Conn, Result, Store};
-use jobs::engagement::next_look;
+use jobs::engagement::{Cadence, next_look};
 use jobs::{ConnectionId, PostId};
 use platforms::{EngagementType, Platform, Totals};
 use rows::{Post, lock, record};
@@ -107,13 +108,14 @@ async fn wake(
 ) -> Result<Vec<(ConnectionId, DateTime<Utc>)>> {
     let now = crate::now(conn).await?;
     let mut sooner = Vec::new();
-    let mut cadences = HashMap::new();
+    let mut cadences: HashMap<Platform, Vec<Cadence>> = HashMap::new();
     for post in posts.values_mut().filter(|post| post.unchanged > 0) {
-        if !cadences.contains_key(&post.platform) {
-            cadences.insert(post.platform, cadence(conn, post.platform).await?);
-        }
+        let steps = match cadences.entry(post.platform) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(new) => new.insert(cadence(conn, post.platform).await?),
+        };
         post.unchanged = 0;
-        let next = next_look(&cadences[&post.platform], post.published_at, now, 0);
+        let next = next_look(steps, post.published_at, now, 0);
         // One that is not looked at any more stays so.
         if let (Some(planned), Some(next)) = (post.next_poll_at, next) {
             let next = planned.min(next);

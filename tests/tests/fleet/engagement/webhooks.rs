@@ -90,6 +90,9 @@ async fn what_is_told_before_the_post_is_known_counts_once_it_is() {
     .await;
 }
 
+/// What it is, the body, its signature, and the status and the code with which it is refused.
+type Forged = (&'static str, Vec<u8>, Option<String>, u16, &'static str);
+
 #[tokio::test]
 async fn what_is_not_authentic_or_no_event_is_refused_and_nothing_of_it_is_kept() {
     on(Setup::default(), async |fleet| {
@@ -100,7 +103,7 @@ async fn what_is_not_authentic_or_no_event_is_refused_and_nothing_of_it_is_kept(
         tampered[20] ^= 1;
         let deep =
             format!("{{\"data\":{{\"payload\":{}{}}}}}", "[".repeat(100_000), "]".repeat(100_000));
-        let refused: [(&str, Vec<u8>, Option<String>, u16, &str); 11] = [
+        let refused: [Forged; 11] = [
             ("no signature", good.clone(), None, 401, "unverified"),
             ("an empty one", good.clone(), Some(String::new()), 401, "unverified"),
             (
@@ -117,7 +120,7 @@ async fn what_is_not_authentic_or_no_event_is_refused_and_nothing_of_it_is_kept(
                 401,
                 "unverified",
             ),
-            ("another body", tampered.clone(), Some(sign(secret, &good)), 401, "unverified"),
+            ("another body", tampered, Some(sign(secret, &good)), 401, "unverified"),
             ("no JSON", b"hello".to_vec(), Some(sign(secret, b"hello")), 400, "malformed_json"),
             ("nothing", Vec::new(), Some(sign(secret, b"")), 400, "malformed_json"),
             ("no object", b"[1]".to_vec(), Some(sign(secret, b"[1]")), 400, "malformed_json"),
