@@ -124,6 +124,8 @@ async fn a_post_is_told_with_its_series_and_outlives_its_account() {
         ensure!(told["impressions"].is_null() && told["engagement"] == 11, "{told}");
         ensure!(told["engagementRate"].is_null() && told["deletedAt"].is_null(), "{told}");
         ensure!(told["asOf"] == "2026-11-04T08:00:00Z" && told["nextPollAt"].is_null(), "{told}");
+        // From the day on which it went out.
+        ensure!(told["from"] == "2026-11-02T23:00:00Z", "{told}");
         ensure!(told["series"][0]["date"] == "2026-11-03", "{told}");
         ensure!(told["series"][0]["likes"] == 10 && told["series"][1]["likes"] == -1, "{told}");
         let hours = format!("{path}?grain=hour&from=2026-11-03&to=2026-11-04&metrics=likes");
