@@ -64,8 +64,8 @@ async fn a_range_is_told_by_time_by_account_and_beside_the_one_before() {
         let accounts = "from=2026-11-01&to=2026-11-06&groupBy=account&metrics=likes,shares";
         let accounts = analytics(&tenant, accounts).await?;
         let of = |id: &str| {
-            let rows = accounts["rows"].as_array().into_iter().flatten();
-            rows.filter(|row| row["platformConnectionId"] == id).next().cloned().unwrap_or_default()
+            let mut rows = accounts["rows"].as_array().into_iter().flatten();
+            rows.find(|row| row["platformConnectionId"] == id).cloned().unwrap_or_default()
         };
         let (mine, others) = (of(&tenant.account.connection), of(&other.connection));
         ensure!(mine["likes"] == 0 && mine["shares"].is_null(), "{accounts}");

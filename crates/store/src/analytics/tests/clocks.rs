@@ -73,6 +73,9 @@ fn moments(zone: Tz) -> Vec<DateTime<Utc>> {
     moments
 }
 
+/// A moment, its hour, its day, and the seconds by which the zone's clocks are ahead.
+type Told = (DateTime<Utc>, DateTime<Utc>, DateTime<Utc>, i32);
+
 #[tokio::test]
 async fn hours_and_days_begin_when_the_clocks_of_any_zone_say_so() {
     let scratch = Scratch::new().await;
@@ -85,7 +88,7 @@ async fn hours_and_days_begin_when_the_clocks_of_any_zone_say_so() {
     for zone in TZ_VARIANTS.into_iter().filter(|zone| known.iter().any(|name| name == zone.name()))
     {
         let moments = moments(zone);
-        let told: Vec<(DateTime<Utc>, DateTime<Utc>, DateTime<Utc>, i32)> = sqlx::query_as(
+        let told: Vec<Told> = sqlx::query_as(
             "select at, analytics_hour(at, $2), analytics_day(at, $2),
                     extract(epoch from (at at time zone $2) - (at at time zone 'UTC'))::int
              from unnest($1::timestamptz[]) at",
