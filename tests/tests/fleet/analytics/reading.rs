@@ -64,11 +64,8 @@ async fn a_range_is_told_by_time_by_account_and_beside_the_one_before() {
         let accounts = "from=2026-11-01&to=2026-11-06&groupBy=account&metrics=likes,shares";
         let accounts = analytics(&tenant, accounts).await?;
         let of = |id: &str| {
-            let rows = accounts["rows"].as_array().into_iter().flatten();
-            rows.into_iter()
-                .find(|row| row["platformConnectionId"] == id)
-                .cloned()
-                .unwrap_or_default()
+            let mut rows = accounts["rows"].as_array().into_iter().flatten();
+            rows.find(|row| row["platformConnectionId"] == id).cloned().unwrap_or_default()
         };
         let (mine, others) = (of(&tenant.account.connection), of(&other.connection));
         ensure!(mine["likes"] == 0 && mine["shares"].is_null(), "{accounts}");
@@ -127,6 +124,8 @@ async fn a_post_is_told_with_its_series_and_outlives_its_account() {
         ensure!(told["impressions"].is_null() && told["engagement"] == 11, "{told}");
         ensure!(told["engagementRate"].is_null() && told["deletedAt"].is_null(), "{told}");
         ensure!(told["asOf"] == "2026-11-04T08:00:00Z" && told["nextPollAt"].is_null(), "{told}");
+        // From the day on which it went out.
+        ensure!(told["from"] == "2026-11-02T23:00:00Z", "{told}");
         ensure!(told["series"][0]["date"] == "2026-11-03", "{told}");
         ensure!(told["series"][0]["likes"] == 10 && told["series"][1]["likes"] == -1, "{told}");
         let hours = format!("{path}?grain=hour&from=2026-11-03&to=2026-11-04&metrics=likes");

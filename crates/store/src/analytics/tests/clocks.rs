@@ -73,7 +73,7 @@ fn moments(zone: Tz) -> Vec<DateTime<Utc>> {
     moments
 }
 
-/// A moment, when its hour and its day began, and the seconds between its clock and UTC.
+/// A moment, its hour, its day, and the seconds by which the zone's clocks are ahead.
 type Told = (DateTime<Utc>, DateTime<Utc>, DateTime<Utc>, i32);
 
 #[tokio::test]

@@ -110,10 +110,10 @@ async fn act(world: &World, acts: &[Act], zone: &'static str) -> (Vec<Event>, &'
                 world.add(*limit).await;
             }
             Act::Crash(limit) => {
-                let mut tx = world.worker.begin().await.unwrap();
-                let organization = world.organization;
-                let locked = analytics::try_lock(&mut tx, organization).await.unwrap().unwrap();
-                analytics::add(&mut tx, organization, &locked.timezone, 0, *limit).await.unwrap();
+                let (mut tx, locked) = world.locked().await;
+                analytics::add(&mut tx, world.organization, &locked.timezone, 0, *limit)
+                    .await
+                    .unwrap();
                 drop(tx);
             }
             Act::Move(to) => {

@@ -2,11 +2,12 @@
 
 use chrono::{DateTime, Utc};
 use sqlx::PgPool;
+use std::time::{Duration, Instant};
 use uuid::Uuid;
 
-use crate::analytics::{self, Added};
+use crate::analytics::{self, Added, Locked};
 use crate::testing::Scratch;
-use crate::{Login, Store};
+use crate::{Login, Store, Tx};
 use jobs::OrganizationId;
 use platforms::EngagementType;
 
@@ -61,10 +62,23 @@ impl World {
         record(&self.scratch.pool, self, events).await;
     }
 
+    /// A transaction that holds the sums. One that was dropped before holds them a moment longer.
+    pub(super) async fn locked(&self) -> (Tx, Locked) {
+        let deadline = Instant::now() + Duration::from_secs(10);
+        loop {
+            let mut tx = self.worker.begin().await.unwrap();
+            let locked = analytics::try_lock(&mut tx, self.organization).await.unwrap();
+            if let Some(locked) = locked {
+                return (tx, locked);
+            }
+            assert!(Instant::now() < deadline, "the lock is not given back");
+            tokio::task::yield_now().await;
+        }
+    }
+
     /// Adds up one batch.
     pub(super) async fn add(&self, limit: i64) -> Added {
-        let mut tx = self.worker.begin().await.unwrap();
-        let locked = analytics::try_lock(&mut tx, self.organization).await.unwrap().unwrap();
+        let (mut tx, locked) = self.locked().await;
         let added =
             analytics::add(&mut tx, self.organization, &locked.timezone, 0, limit).await.unwrap();
         tx.commit().await.unwrap();
