@@ -103,6 +103,12 @@ impl Problem {
         Self::new(jobs::Code::NotFound, format!("there is no such {what} in this organization"))
     }
 
+    /// What the caller is told.
+    #[cfg(test)]
+    pub(crate) fn details(&self) -> &Details {
+        &self.0.details
+    }
+
     /// The stable word.
     pub(crate) fn word(&self) -> &'static str {
         self.0.details.code

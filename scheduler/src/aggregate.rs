@@ -3,7 +3,6 @@
 //! **Invariant:** an organization has at most one live job that adds up, whoever asks.
 
 use std::sync::Arc;
-use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 use crate::{Scheduler, Step, every, figures};
@@ -12,13 +11,12 @@ use jobs::{NewJob, Origin, Queue};
 use store::analytics;
 use store::ledger::{self, Enqueued};
 
-/// How often events that are not added up are looked for.
-const EVERY: Duration = Duration::from_secs(1);
 /// So many organizations at once; those behind them have their turn when these are done.
 const AT_ONCE: i64 = 1_000;
 
 pub(crate) async fn run(scheduler: Arc<Scheduler>, shutdown: CancellationToken) {
-    every(Step::Aggregate, EVERY, shutdown, async || scheduler.ask_for_sums().await).await;
+    let cadences = &scheduler.cadences;
+    every(Step::Aggregate, cadences, shutdown, async || scheduler.ask_for_sums().await).await;
 }
 
 impl Scheduler {

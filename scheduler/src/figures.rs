@@ -7,7 +7,7 @@
 
 use metrics::{Unit, counter, describe_counter, describe_gauge, gauge};
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{SystemTime, UNIX_EPOCH};
 use tokio_util::sync::CancellationToken;
 
 use crate::{Scheduler, Step, every};
@@ -19,9 +19,6 @@ use jobs::{NewJob, Queue};
 use store::Store;
 use store::analytics;
 use store::ledger::{self, Rescued};
-
-/// How often the fleet is looked at.
-const LOOK_EVERY: Duration = Duration::from_secs(5);
 
 /// Counting more of what waits would cost more with each.
 const COUNTED: i64 = 10_000;
@@ -127,7 +124,7 @@ fn head(head: ledger::Head) -> Head {
 
 /// Keeps the gauges of the fleet fresh.
 pub(crate) async fn run(scheduler: Arc<Scheduler>, shutdown: CancellationToken) {
-    every(Step::Measure, LOOK_EVERY, shutdown, async || {
+    every(Step::Measure, &scheduler.cadences, shutdown, async || {
         let mut tx = scheduler.store.begin().await?;
         for figures in ledger::queues(&mut tx).await? {
             let queue = figures.queue.as_str();

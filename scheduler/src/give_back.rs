@@ -5,18 +5,16 @@
 
 use serde_json::json;
 use std::sync::Arc;
-use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 use crate::{Scheduler, Step, every};
 use store::usage::{self, Ended};
 use store::{content_requests, events};
 
-const EVERY: Duration = Duration::from_secs(5);
 const AT_ONCE: i64 = 500;
 
 pub(crate) async fn run(scheduler: Arc<Scheduler>, shutdown: CancellationToken) {
-    every(Step::GiveBack, EVERY, shutdown, async || {
+    every(Step::GiveBack, &scheduler.cadences, shutdown, async || {
         let mut tx = scheduler.store.begin().await?;
         let adrift = content_requests::fail_adrift(&mut tx, AT_ONCE).await?;
         for request in &adrift {

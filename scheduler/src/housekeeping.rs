@@ -3,7 +3,6 @@
 //! **Invariant:** at most one pruning job is live at any time.
 
 use std::sync::Arc;
-use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 use crate::{Scheduler, Step, every, figures};
@@ -11,10 +10,8 @@ use jobs::kinds::PruneLedger;
 use jobs::{NewJob, Origin, Queue};
 use store::{engagement, ledger};
 
-const EVERY: Duration = Duration::from_secs(3600);
-
 pub(crate) async fn run(scheduler: Arc<Scheduler>, shutdown: CancellationToken) {
-    every(Step::Housekeeping, EVERY, shutdown, async || {
+    every(Step::Housekeeping, &scheduler.cadences, shutdown, async || {
         let made = ledger::make_partitions(&scheduler.store).await?
             + engagement::make_partitions(&scheduler.store).await?;
         if made > 0 {

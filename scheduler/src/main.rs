@@ -3,13 +3,16 @@
 //! `plan.rs` turns due schedules into jobs, `refresh.rs` tokens that end soon, `poll.rs` has accounts asked
 //! how their posts stand, `aggregate.rs` adds up what they did; `rescue.rs` frees the
 //! jobs of dead workers, `give_back.rs` releases what ended jobs have left reserved, `housekeeping.rs`
-//! keeps the history's partitions and asks for pruning. Any number of schedulers
+//! keeps the history's partitions and asks for pruning, `check.rs` has schedules checked ahead of their time.
+//! How often, `cadence.rs` reads from a table. Any number of schedulers
 //! may run: each step is a statement that only one of them can win. `preview.rs` is a command for
 //! operators: when an expression fires.
 //!
 //! **Invariant:** what is due is decided by the database's clock alone.
 
 mod aggregate;
+mod cadence;
+mod check;
 mod figures;
 mod give_back;
 mod housekeeping;
@@ -26,9 +29,11 @@ use clap::{Parser, Subcommand};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use bell::Bell;
+use cadence::Cadences;
 use jobs::Queue;
 use store::{Login, Store};
 
@@ -53,6 +58,7 @@ struct Scheduler {
     store: Store,
     bell: Bell,
     config: SchedulerConfig,
+    cadences: Cadences,
 }
 
 #[tokio::main]
@@ -97,6 +103,10 @@ async fn schedule() -> anyhow::Result<()> {
         () = shutdown.cancelled() => return Ok(()),
         verified = store.verify_when_up() => verified.context("the database refuses this scheduler")?,
     }
+    let cadences = tokio::select! {
+        () = shutdown.cancelled() => return Ok(()),
+        read = Cadences::read(&store) => read?,
+    };
     let bell = match &config.redis {
         Some(redis) => {
             use secrecy::ExposeSecret;
@@ -104,10 +114,12 @@ async fn schedule() -> anyhow::Result<()> {
         }
         None => Bell::silent(),
     };
-    let scheduler = Arc::new(Scheduler { store, bell, config });
+    let scheduler = Arc::new(Scheduler { store, bell, config, cadences });
     tracing::info!("scheduler.started");
     tokio::join!(
+        cadence::run(scheduler.clone(), shutdown.clone()),
         plan::run(scheduler.clone(), shutdown.clone()),
+        check::run(scheduler.clone(), shutdown.clone()),
         refresh::run(scheduler.clone(), shutdown.clone()),
         poll::run(scheduler.clone(), shutdown.clone()),
         aggregate::run(scheduler.clone(), shutdown.clone()),
@@ -143,6 +155,10 @@ enum Step {
     Publish,
     /// Turns schedules that come up into preparing jobs.
     Prepare,
+    /// Has schedules checked ahead of their time.
+    Check,
+    /// Has what was warned of checked again.
+    Recheck,
     /// Mends schedules and jobs that nobody cares for any more.
     Mend,
     /// Asks for new tokens before the old ones end.
@@ -159,12 +175,16 @@ enum Step {
     Housekeeping,
     /// Measures the fleet.
     Measure,
+    /// Reads how often all this is done.
+    Cadences,
 }
 
 impl Step {
-    const ALL: [Step; 10] = [
+    const ALL: [Step; 13] = [
         Step::Publish,
         Step::Prepare,
+        Step::Check,
+        Step::Recheck,
         Step::Mend,
         Step::Refresh,
         Step::Poll,
@@ -173,13 +193,16 @@ impl Step {
         Step::GiveBack,
         Step::Housekeeping,
         Step::Measure,
+        Step::Cadences,
     ];
 
-    /// The name in logs and metrics.
+    /// The name in logs, metrics and the table of cadences.
     const fn as_str(self) -> &'static str {
         match self {
             Step::Publish => "publish",
             Step::Prepare => "prepare",
+            Step::Check => "check",
+            Step::Recheck => "recheck",
             Step::Mend => "mend",
             Step::Refresh => "refresh",
             Step::Poll => "poll",
@@ -188,6 +211,7 @@ impl Step {
             Step::GiveBack => "give_back",
             Step::Housekeeping => "housekeeping",
             Step::Measure => "measure",
+            Step::Cadences => "cadences",
         }
     }
 }
@@ -196,26 +220,27 @@ impl Step {
 /// counted and done again at its next turn.
 async fn every(
     what: Step,
-    pause: Duration,
+    cadences: &Cadences,
     shutdown: CancellationToken,
     mut step: impl AsyncFnMut() -> store::Result<()>,
 ) {
-    let mut turns = tokio::time::interval(pause);
-    turns.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
+        let began = Instant::now();
+        // A database that answers no more must not end the step for good.
+        let done = tokio::time::timeout(STEP, step()).await;
+        figures::stepped(what, matches!(done, Ok(Ok(()))));
+        match done {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => {
+                tracing::warn!(step = what.as_str(), %error, cause = ?std::error::Error::source(&error), "a step failed");
+            }
+            Err(_) => {
+                tracing::warn!(step = what.as_str(), "a step took too long and is begun anew");
+            }
+        }
         tokio::select! {
             () = shutdown.cancelled() => return,
-            _ = turns.tick() => {}
-        }
-        // A database that answers no more must not end the step for good.
-        let Ok(done) = tokio::time::timeout(STEP, step()).await else {
-            figures::stepped(what, false);
-            tracing::warn!(step = what.as_str(), "a step took too long and is begun anew");
-            continue;
-        };
-        figures::stepped(what, done.is_ok());
-        if let Err(error) = done {
-            tracing::warn!(step = what.as_str(), %error, cause = ?std::error::Error::source(&error), "a step failed");
+            () = cadences.turn(what, began) => {}
         }
     }
 }

@@ -5,7 +5,6 @@
 //! at most one live publishing job.
 
 use std::sync::Arc;
-use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 use crate::{Scheduler, Step, every, figures};
@@ -13,18 +12,14 @@ use jobs::kinds::{PreparePost, PublishPost};
 use jobs::{NewJob, Origin, Queue, connection_key, publish_limit_keys};
 use store::{ledger, schedules};
 
-/// How often the time table is looked at: a schedule made for right now waits so long at most.
-const EVERY: Duration = Duration::from_millis(250);
-/// How often schedules adrift are looked for.
-const MEND_EVERY: Duration = Duration::from_secs(5);
 const AT_ONCE: i64 = 500;
 
 pub(crate) async fn run(scheduler: Arc<Scheduler>, shutdown: CancellationToken) {
-    let planner = &scheduler;
+    let (planner, cadences) = (&scheduler, &scheduler.cadences);
     tokio::join!(
-        every(Step::Publish, EVERY, shutdown.clone(), async || planner.plan_publishing().await),
-        every(Step::Prepare, EVERY, shutdown.clone(), async || planner.plan_preparing().await),
-        every(Step::Mend, MEND_EVERY, shutdown, async || planner.mend().await),
+        every(Step::Publish, cadences, shutdown.clone(), async || planner.plan_publishing().await),
+        every(Step::Prepare, cadences, shutdown.clone(), async || planner.plan_preparing().await),
+        every(Step::Mend, cadences, shutdown, async || planner.mend().await),
     );
 }
 

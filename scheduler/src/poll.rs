@@ -3,29 +3,28 @@
 //! **Invariant:** an account has at most one live job that asks.
 
 use std::sync::Arc;
-use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
+use crate::cadence::POLL_AGAIN;
 use crate::{Scheduler, Step, every, figures};
 use jobs::kinds::PollEngagement;
 use jobs::{NewJob, Origin, Queue, connection_key};
 use store::engagement::{self, DuePoll};
 use store::ledger;
 
-/// How often accounts that are due are looked for.
-const EVERY: Duration = Duration::from_secs(1);
-/// An account whose job came to nothing is due again after this.
-const AGAIN: Duration = Duration::from_secs(600);
 const AT_ONCE: i64 = 500;
 
 pub(crate) async fn run(scheduler: Arc<Scheduler>, shutdown: CancellationToken) {
-    every(Step::Poll, EVERY, shutdown, async || scheduler.ask_for_totals().await).await;
+    let cadences = &scheduler.cadences;
+    every(Step::Poll, cadences, shutdown, async || scheduler.ask_for_totals().await).await;
 }
 
 impl Scheduler {
     async fn ask_for_totals(&self) -> store::Result<()> {
         let mut tx = self.store.begin().await?;
-        let due = engagement::due_polls(&mut tx, AGAIN, AT_ONCE).await?;
+        // An account whose job came to nothing is due again after this.
+        let again = self.cadences.of(POLL_AGAIN);
+        let due = engagement::due_polls(&mut tx, again, AT_ONCE).await?;
         let jobs: Vec<NewJob> = due.iter().map(polling).collect();
         ledger::enqueue(&mut tx, &jobs).await?;
         tx.commit().await?;

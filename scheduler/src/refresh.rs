@@ -3,7 +3,6 @@
 //! **Invariant:** an account has at most one live job that refreshes it, whoever asks.
 
 use std::sync::Arc;
-use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 use crate::{Scheduler, Step, every, figures};
@@ -12,12 +11,11 @@ use jobs::{NewJob, Origin, Queue};
 use store::connections::refresh;
 use store::ledger::{self, Enqueued};
 
-/// How often tokens that end soon are looked for.
-const EVERY: Duration = Duration::from_secs(1);
 const AT_ONCE: i64 = 500;
 
 pub(crate) async fn run(scheduler: Arc<Scheduler>, shutdown: CancellationToken) {
-    every(Step::Refresh, EVERY, shutdown, async || scheduler.ask_for_tokens().await).await;
+    let cadences = &scheduler.cadences;
+    every(Step::Refresh, cadences, shutdown, async || scheduler.ask_for_tokens().await).await;
 }
 
 impl Scheduler {

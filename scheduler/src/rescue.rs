@@ -13,7 +13,6 @@ use crate::{Scheduler, Step, every, figures};
 use jobs::Queue;
 use store::ledger;
 
-const EVERY: Duration = Duration::from_secs(3);
 const AT_ONCE: i32 = 1000;
 /// A database that takes so long to answer has stalled.
 const STALL: Duration = Duration::from_secs(2);
@@ -21,7 +20,7 @@ const STALL: Duration = Duration::from_secs(2);
 pub(crate) async fn run(scheduler: Arc<Scheduler>, shutdown: CancellationToken) {
     let grace = scheduler.config.lease.rescue_grace;
     let mut steady_since = Instant::now();
-    every(Step::Rescue, EVERY, shutdown, async || {
+    every(Step::Rescue, &scheduler.cadences, shutdown, async || {
         let asked = Instant::now();
         let answer = scheduler.store.ping().await;
         // A database that was slow to answer was slow for the workers too.

@@ -84,6 +84,7 @@ impl Handler for Dispatch {
             Kind::CreateSchedule => self.run(job, stop, publishing::create_schedule).await,
             Kind::UpdateSchedule => self.run(job, stop, publishing::update_schedule).await,
             Kind::CancelSchedule => self.run(job, stop, publishing::cancel_schedule).await,
+            Kind::CheckSchedule => self.run(job, stop, publishing::check_schedule).await,
             Kind::PreparePost => self.run(job, stop, publishing::prepare_post).await,
             Kind::PublishPost => self.run(job, stop, publishing::publish_post).await,
             Kind::ReconcilePost => self.run(job, stop, publishing::reconcile_post).await,

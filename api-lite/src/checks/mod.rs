@@ -164,6 +164,7 @@ pub(crate) async fn check(
         | Kind::ApplyBilling
         | Kind::EnforceBilling
         | Kind::RefreshConnection
+        | Kind::CheckSchedule
         | Kind::PreparePost
         | Kind::PublishPost
         | Kind::ReconcilePost

@@ -8,14 +8,15 @@ use super::{Subject, said};
 use crate::problem::Result;
 use jobs::kinds::{CreateSchedule, UpdateSchedule};
 use jobs::{Code, ConnectionId, ContentVersionId, Metric, Problem as JobProblem, wall_time};
-use store::schedules::check_publishable;
+use store::schedules::{self, check_publishable};
 
 /// A new schedule.
 pub(super) async fn check_new(mut its: Subject<'_, '_>, args: &CreateSchedule) -> Result<()> {
     its.not_past(args.at, &args.timezone).await?;
     its.allowance(Metric::ScheduledPosts).await?;
     let checked = its.publishable(args.content_version_id, args.platform_connection_id).await?;
-    checked.map_err(said)
+    checked.map_err(said)?;
+    its.rights(args.content_version_id, args.platform_connection_id).await
 }
 
 /// A change of one: with what stays as it is, it is what a new one must be.
@@ -35,6 +36,7 @@ pub(super) async fn check_change(mut its: Subject<'_, '_>, args: &UpdateSchedule
         {
             return Err(said(problem));
         }
+        its.rights(version, connection).await?;
     }
     Ok(())
 }
@@ -53,6 +55,18 @@ impl Subject<'_, '_> {
             return Err(said(JobProblem::argument("at", detail)));
         }
         Ok(())
+    }
+
+    /// Refuses an account that was connected without the rights that the post needs.
+    async fn rights(&mut self, version: ContentVersionId, connection: ConnectionId) -> Result<()> {
+        let Some(organization) = self.organization else {
+            return Err(crate::problem::Problem::broken());
+        };
+        let conn = self.rows.conn().await?;
+        schedules::rights(conn, organization, version, connection).await?.map_err(|message| {
+            let problem = JobProblem::new(Code::AccountDisconnected, message);
+            said(problem.at("platformConnectionId"))
+        })
     }
 
     async fn publishable(

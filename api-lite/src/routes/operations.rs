@@ -1,4 +1,4 @@
-//! `/v1/workers`, `/v1/queues`, `/v1/pauses`, `/v1/limits`: how the fleet stands.
+//! `/v1/workers`, `/v1/queues`, `/v1/pauses`, `/v1/limits`, `/v1/cadences`: how the fleet stands.
 
 use axum::Json;
 use axum::extract::State;
@@ -10,6 +10,7 @@ use crate::page::Items;
 use crate::principal::Principal;
 use crate::problem::Result;
 use jobs::Scope;
+use store::cadences::{self, Cadence};
 use store::ledger::{self, LimitView, Paused, QueueFigures, WorkerView};
 
 pub(crate) fn routes() -> OpenApiRouter<App> {
@@ -18,6 +19,7 @@ pub(crate) fn routes() -> OpenApiRouter<App> {
         .routes(routes!(list_queues))
         .routes(routes!(list_pauses))
         .routes(routes!(list_limits))
+        .routes(routes!(list_cadences))
 }
 
 /// A queue.
@@ -121,4 +123,22 @@ async fn list_limits(
     let limits = ledger::limits(&mut tx).await?;
     tx.commit().await?;
     Ok(all(limits))
+}
+
+/// Lists cadences
+///
+/// How often the scheduler does what. For operators.
+#[utoipa::path(
+    get, path = "/v1/cadences", tag = "operations", operation_id = "listCadences",
+    responses((status = 200, description = "All of them", body = Items<Cadence>))
+)]
+async fn list_cadences(
+    State(app): State<App>,
+    principal: Principal,
+) -> Result<Json<Items<Cadence>>> {
+    principal.require_operator()?;
+    let mut tx = app.database.writing(&principal).await?;
+    let cadences = cadences::all(&mut tx).await?;
+    tx.commit().await?;
+    Ok(all(cadences))
 }

@@ -1,5 +1,7 @@
 //! `/v1/schedules`: when and where content goes out, and what was tried.
 
+mod preview;
+
 use axum::Json;
 use axum::extract::State;
 use chrono::{DateTime, Utc};
@@ -18,7 +20,7 @@ use store::intents::{self, Intent};
 use store::schedules::{self, Filter, Schedule, Status};
 
 pub(crate) fn routes() -> OpenApiRouter<App> {
-    OpenApiRouter::new().routes(routes!(list)).routes(routes!(show))
+    OpenApiRouter::new().routes(routes!(list)).routes(routes!(show)).merge(preview::routes())
 }
 
 /// The most publishing calls shown with a schedule, the newest ones.

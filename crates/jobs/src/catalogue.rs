@@ -242,6 +242,7 @@ catalogue! {
     CreateSchedule = "schedule.create";
     UpdateSchedule = "schedule.update";
     CancelSchedule = "schedule.cancel";
+    CheckSchedule = "schedule.check";
     PreparePost = "post.prepare";
     PublishPost = "post.publish";
     ReconcilePost = "post.reconcile";

@@ -66,6 +66,21 @@ impl Platform {
         }
     }
 
+    /// The scopes that publishing needs, with attachments or without, and that were not granted. None, when
+    /// nobody knows what was granted.
+    pub fn missing_scopes(self, granted: &[String], with_media: bool) -> Vec<&'static str> {
+        let needed: &[&str] = match self {
+            Platform::Twitter => &x::POST_SCOPES,
+        };
+        let media: &[&str] = match self {
+            Platform::Twitter => &x::MEDIA_SCOPES,
+        };
+        let media = media.iter().filter(|_| with_media);
+        let is_missing =
+            |scope: &&&str| !granted.is_empty() && granted.iter().all(|known| known != *scope);
+        needed.iter().chain(media).filter(is_missing).copied().collect()
+    }
+
     /// Whether the network tells how much of something there is.
     pub const fn gives(self, of: EngagementType) -> Gives {
         match self {
@@ -118,5 +133,25 @@ impl FromStr for Platform {
             .into_iter()
             .find(|p| p.as_str() == name)
             .ok_or_else(|| UnknownPlatform(name.to_owned()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_publishing_needs_and_was_not_granted_is_named() {
+        let missing = |granted: &[&str], with_media| {
+            let granted: Vec<String> = granted.iter().map(|scope| (*scope).to_owned()).collect();
+            Platform::Twitter.missing_scopes(&granted, with_media)
+        };
+        let all = x::PUBLISH_SCOPES;
+        assert!(missing(&all, true).is_empty());
+        let reading = ["tweet.read", "users.read", "offline.access"];
+        assert_eq!(missing(&reading, false), ["tweet.write"]);
+        assert_eq!(missing(&reading, true), ["tweet.write", "media.write"]);
+        assert!(missing(&["tweet.read", "tweet.write", "users.read"], false).is_empty());
+        assert!(missing(&[], true).is_empty(), "nobody knows");
     }
 }

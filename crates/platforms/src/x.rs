@@ -97,5 +97,15 @@ pub const ALT_TEXT_MAX: usize = 1000;
 pub const PUBLISH_SCOPES: [&str; 5] =
     ["tweet.read", "tweet.write", "users.read", "media.write", "offline.access"];
 
+/// Of these, the ones without which X takes no post.
+///
+/// Source: `security` of `createPosts` in `x/openapi.trimmed.json`, read 2026-11-22.
+pub const POST_SCOPES: [&str; 3] = ["tweet.read", "tweet.write", "users.read"];
+
+/// Those that attachments need beside them.
+///
+/// Source: `security` of `mediaUpload` in `x/openapi.trimmed.json`, read 2026-11-22.
+pub const MEDIA_SCOPES: [&str; 1] = ["media.write"];
+
 /// Scopes a connection needs when we only read its posts and their numbers.
 pub const IMPORT_SCOPES: [&str; 3] = ["tweet.read", "users.read", "offline.access"];

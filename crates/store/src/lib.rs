@@ -11,6 +11,7 @@ pub mod analytics;
 pub mod api_keys;
 pub mod attachments;
 pub mod billing;
+pub mod cadences;
 mod clock;
 pub mod connections;
 pub mod content_comments;

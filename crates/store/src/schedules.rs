@@ -6,37 +6,49 @@
 //! | `write.rs` | what handlers do to a schedule |
 //! | `approval.rs` | what waits for its content to be approved |
 //! | `payment.rs` | what waits for its organization to pay |
+//! | `ahead.rs`, `warnings.rs` | checks ahead of time, and what they find |
+//! | `near.rs` | what else goes out from an account about some times |
 //! | `plan.rs` | the clock turns schedules into jobs |
 //! | `adrift.rs` | schedules whose job ended without a word |
 //!
 //! **Invariant:** every state but the happy ones carries a reason that a person understands.
 
 mod adrift;
+mod ahead;
 mod approval;
 mod check;
+mod near;
 mod payment;
 mod plan;
 mod status;
 #[cfg(test)]
 mod tests;
+mod warnings;
 mod write;
 
 use chrono::{DateTime, NaiveDateTime, Utc};
 use serde::Serialize;
 use serde_json::Value;
+use sqlx::types::Json;
 use uuid::Uuid;
 
 use crate::{Conn, Page, Result};
 use jobs::{ConnectionId, ContentVersionId, OrganizationId, ScheduleId};
 
 pub use adrift::{Mended, Mending, mend_adrift};
+pub use ahead::{
+    Asking, DueCheck, ahead_of_content, begin_asking, check_key, due_to_check, end_asking, warned,
+    warned_of_account,
+};
 pub use approval::{
     OnItsWay, await_approval, awaiting, hold_unapproved, of_content, on_its_way, resume,
 };
 pub use check::{Attachment, Publishable, check_publishable};
+pub use near::{Near, near};
 pub use payment::{await_payment, awaiting_payment, hold_unpaid, lock_all, miss};
 pub use plan::{Due, due_to_prepare, due_to_publish};
 pub use status::Status;
+pub use warnings::{Finding, Warning, forget_causes, look, rights, warn};
 pub use write::{
     Entry, LiveJob, Locked, Move, NewSchedule, Prepared, forget_prepared, insert, live_jobs, lock,
     move_to, published, put_on_hold, reschedule, restart, save_prepared,
@@ -70,6 +82,10 @@ pub struct Schedule {
     pub awaits_approval: bool,
     /// Whether it is on hold only because its organization is: it goes on when it pays.
     pub awaits_payment: bool,
+    /// What will keep it from going out, as far as is known now. It is checked when it is made, a day, an
+    /// hour and 35 minutes before its time.
+    #[schema(value_type = Vec<Warning>)]
+    pub warnings: Json<Vec<Warning>>,
     /// The network's own id of the post.
     pub published_post_id: Option<String>,
     /// Where people see the post.
@@ -122,11 +138,14 @@ pub struct Filter {
 pub async fn get(conn: &mut Conn, id: ScheduleId) -> Result<Option<Schedule>> {
     Ok(sqlx::query_as!(
         Schedule,
-        "select id, organization_id, content_version_id, platform_connection_id, scheduled_at, wall_time,
-                timezone, status, status_reason, awaits_approval, awaits_payment, published_post_id, published_post_url,
+        r#"select id, organization_id, content_version_id, platform_connection_id, scheduled_at, wall_time,
+                timezone, status, status_reason, awaits_approval, awaits_payment,
+                case when status in ('scheduled', 'on_hold') then warnings else '[]' end
+                    as "warnings!: Json<Vec<Warning>>",
+                published_post_id, published_post_url,
                 published_at, error_message, retry_count, max_retries, attempt_log, is_recurring, recurrence_pattern,
                 recurrence_end_date, parent_schedule_id, created_by, created_at, updated_at
-         from schedules where id = $1",
+         from schedules where id = $1"#,
         id.0
     )
     .fetch_optional(conn)
@@ -140,8 +159,11 @@ pub async fn get(conn: &mut Conn, id: ScheduleId) -> Result<Option<Schedule>> {
 pub async fn list(conn: &mut Conn, filter: &Filter, page: Page) -> Result<Vec<Schedule>> {
     Ok(sqlx::query_as!(
         Schedule,
-        "select id, organization_id, content_version_id, platform_connection_id, scheduled_at, wall_time,
-                timezone, status, status_reason, awaits_approval, awaits_payment, published_post_id, published_post_url,
+        r#"select id, organization_id, content_version_id, platform_connection_id, scheduled_at, wall_time,
+                timezone, status, status_reason, awaits_approval, awaits_payment,
+                case when status in ('scheduled', 'on_hold') then warnings else '[]' end
+                    as "warnings!: Json<Vec<Warning>>",
+                published_post_id, published_post_url,
                 published_at, error_message, retry_count, max_retries, attempt_log, is_recurring, recurrence_pattern,
                 recurrence_end_date, parent_schedule_id, created_by, created_at, updated_at
          from schedules
@@ -150,7 +172,7 @@ pub async fn list(conn: &mut Conn, filter: &Filter, page: Page) -> Result<Vec<Sc
            and ($5::uuid is null or content_version_id = $5)
            and ($6::timestamptz is null or scheduled_at >= $6)
            and ($7::timestamptz is null or scheduled_at < $7)
-         order by id desc limit $2",
+         order by id desc limit $2"#,
         page.below(),
         page.limit,
         filter.status,

@@ -104,6 +104,51 @@ impl Usage {
     }
 }
 
+/// Why a schedule is more than the plan allows, if it is: counted with others that are too many by now, or
+/// not counted while there is no room.
+///
+/// # Errors
+/// [`crate::Error::Unavailable`].
+pub async fn exceeds(
+    conn: &mut Conn,
+    organization: OrganizationId,
+    schedule: Uuid,
+) -> Result<Option<Problem>> {
+    let metric = Metric::ScheduledPosts;
+    let row = sqlx::query!(
+        r#"select case when own.metric is null then of_plan.most else own.most end as "most?",
+                  coalesce(c.used + c.reserved, 0) as "taken!", r.period_start as "counted?",
+                  p.period_start as "period_start!", p.period_end as "period_end!"
+           from organizations o
+           cross join lateral usage_period(o.billing_anchor, now()) p
+           left join usage_reservations r on r.subject_id = $3
+           left join usage_counts c on c.organization_id = o.id and c.metric = $2
+                and c.period_start = p.period_start
+           left join plan_limits of_plan on of_plan.plan = o.plan and of_plan.metric = $2
+           left join organization_limits own on own.organization_id = o.id and own.metric = $2
+           where o.id = $1"#,
+        organization.0,
+        metric.as_str(),
+        schedule
+    )
+    .fetch_one(conn)
+    .await?;
+    let Some(most) = row.most else { return Ok(None) };
+    Ok(match row.counted {
+        None if row.taken >= most => Some(exhausted(metric, most, row.period_end)),
+        Some(counted) if counted == row.period_start && row.taken > most => {
+            let message = format!(
+                "The plan allows {most} {} in this period, and {} are used or reserved, this one among them.",
+                metric.in_words(),
+                row.taken
+            );
+            Some(Problem::new(Code::UsageExhausted, message))
+        }
+        // What was counted in another period, or has room.
+        None | Some(_) => None,
+    })
+}
+
 /// Reserves one for a subject: a generation's job, a schedule, a file. `job` is the job with which
 /// the reservation ends at the latest, if one does. Holds a lock on the count until the transaction
 /// ends: commit soon.

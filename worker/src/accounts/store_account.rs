@@ -7,6 +7,7 @@ use secrecy::{ExposeSecret, SecretString};
 use serde_json::json;
 
 use super::tokens::{access_token_at, refresh_token_at};
+use crate::publishing;
 use crate::run::{Run, failed};
 use connectors::{Account, Refusal};
 use jobs::{Code, ConnectionId, Failure, JobKind, Problem, Wait};
@@ -122,6 +123,7 @@ pub(super) async fn store_account<K: JobKind>(
         metadata: json!({ "displayName": account.name }),
     };
     connections::activate(tx, id, &tokens).await.map_err(failed)?;
+    publishing::account_changed(run, tx, organization, id).await?;
     let network = granted.platform.display_name();
     let again = if placed.is_new { "" } else { " again" };
     let elsewhere = match placed.elsewhere {

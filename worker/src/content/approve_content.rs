@@ -3,6 +3,7 @@
 //! **Invariant:** what is approved is what was seen, where the person says what they saw.
 
 use super::review::{self, lock};
+use crate::publishing::content_changed;
 use crate::run::{Answer, Run, failed};
 use jobs::kinds::{ApproveContent, ApprovedContent, SeenVersion};
 use jobs::review::{Step, next};
@@ -41,6 +42,7 @@ pub(crate) async fn approve_content(run: Run<ApproveContent>) -> Answer<ApproveC
     let waiting: Vec<_> =
         held.schedules.into_iter().filter(|schedule| schedule.awaits_approval).collect();
     let resumed = review::resume(&mut tx, &waiting, &message).await?;
+    content_changed(&run, &mut tx, request.organization_id, request.id).await?;
     let output = ApprovedContent {
         content_request_id: request.id,
         content_version_ids: selected.iter().map(|seen| seen.content_version_id).collect(),

@@ -9,10 +9,12 @@ use chrono::{DateTime, Utc};
 
 use crate::run::{Answer, Run, failed};
 use jobs::kinds::{CreateSchedule, CreatedSchedule};
-use jobs::{Failure, Problem, ScheduleId, wall_time};
-use store::content_requests;
+use jobs::{
+    Code, ConnectionId, ContentVersionId, Failure, OrganizationId, Problem, ScheduleId, wall_time,
+};
 use store::schedules::{self, NewSchedule};
 use store::usage::{self, Metric};
+use store::{Claimed, content_requests};
 
 /// Makes a schedule.
 pub(crate) async fn create_schedule(run: Run<CreateSchedule>) -> Answer<CreateSchedule> {
@@ -32,6 +34,8 @@ pub(crate) async fn create_schedule(run: Run<CreateSchedule>) -> Answer<CreateSc
     .await
     .map_err(failed)?
     .map_err(Failure::Dead)?;
+    may_publish(&mut tx, organization, args.content_version_id, args.platform_connection_id)
+        .await?;
     let id = ScheduleId(run.job.id.derive("schedule"));
     let new = NewSchedule {
         id,
@@ -51,6 +55,23 @@ pub(crate) async fn create_schedule(run: Run<CreateSchedule>) -> Answer<CreateSc
         return Err(Failure::Dead(problem));
     }
     run.end(tx, &CreatedSchedule { schedule_id: id, scheduled_at }).await
+}
+
+/// Refuses an account that was connected without the rights that the post needs.
+///
+/// # Errors
+/// Dead, naming them.
+pub(super) async fn may_publish(
+    tx: &mut Claimed,
+    organization: OrganizationId,
+    version: ContentVersionId,
+    connection: ConnectionId,
+) -> Result<(), Failure> {
+    let rights = schedules::rights(tx, organization, version, connection).await.map_err(failed)?;
+    rights.map_err(|message| {
+        let problem = Problem::new(Code::AccountDisconnected, message);
+        Failure::Dead(problem.at("platformConnectionId"))
+    })
 }
 
 /// Whether a moment lies ahead.

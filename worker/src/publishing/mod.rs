@@ -3,6 +3,7 @@
 //! | file | what |
 //! | --- | --- |
 //! | `create_schedule.rs`, `update_schedule.rs`, `cancel_schedule.rs` | what a person wants |
+//! | `check_schedule.rs` | warnings ahead of time |
 //! | `prepare_post.rs` | media goes ahead |
 //! | `publish_post.rs` | the one write |
 //! | `reconcile_post.rs` | what became of it, when the network did not say |
@@ -15,6 +16,7 @@
 
 mod call;
 mod cancel_schedule;
+mod check_schedule;
 mod create_schedule;
 pub(crate) mod decide;
 mod delete_post;
@@ -29,6 +31,7 @@ mod update_schedule;
 mod upload;
 
 pub(crate) use cancel_schedule::cancel_schedule;
+pub(crate) use check_schedule::{account_changed, check_schedule, content_changed};
 pub(crate) use create_schedule::create_schedule;
 pub(crate) use delete_post::delete_post;
 pub(crate) use prepare_post::prepare_post;

@@ -6,7 +6,7 @@
 //!
 //! **Invariant:** jobs are locked before the schedule, as publishing does.
 
-use super::create_schedule::ahead;
+use super::create_schedule::{ahead, may_publish};
 use crate::run::{Answer, Run, failed};
 use jobs::kinds::{UpdateSchedule, UpdatedSchedule};
 use jobs::{Code, Failure, JobKind, OrganizationId, Problem, ScheduleId, wall_time};
@@ -53,6 +53,9 @@ pub(crate) async fn update_schedule(run: Run<UpdateSchedule>) -> Answer<UpdateSc
         }
         Err(problem) => return Err(Failure::Dead(problem)),
     };
+    if args.content_version_id.is_some() || args.platform_connection_id.is_some() {
+        may_publish(&mut tx, organization, content_version_id, platform_connection_id).await?;
+    }
     let max_retries = args
         .max_retries
         .map_or(schedule.max_retries, |retries| i32::try_from(retries).unwrap_or(i32::MAX));

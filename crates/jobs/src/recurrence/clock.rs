@@ -40,6 +40,18 @@ pub enum Shift {
     Repeated,
 }
 
+/// What a single local time means in a zone, as for the times of a pattern: the first moment after the gap
+/// where it does not exist, and the first of two.
+pub fn once(wall: NaiveDateTime, zone: Tz) -> Occurrence {
+    let at = wall_time::moment(wall, zone).with_timezone(&zone);
+    let shift = match zone.from_local_datetime(&wall) {
+        MappedLocalTime::Single(_) => Shift::None,
+        MappedLocalTime::Ambiguous(..) => Shift::Repeated,
+        MappedLocalTime::None => Shift::Moved,
+    };
+    occurrence(wall, at, 0, shift)
+}
+
 /// Before it no calendar of ours has a year; after the last, the search ends.
 const FIRST: DateTime<Utc> = DateTime::from_timestamp(-62_000_000_000, 0).expect("a date");
 const LAST_YEAR: i32 = 4000;

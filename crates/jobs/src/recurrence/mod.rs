@@ -16,11 +16,12 @@ mod clock;
 mod cron;
 mod occurrences;
 mod pattern;
+mod read;
 
 use chrono::{DateTime, NaiveDateTime, Utc};
 use chrono_tz::Tz;
 
-pub use clock::{Occurrence, Shift};
+pub use clock::{Occurrence, Shift, once};
 pub use occurrences::Occurrences;
 pub use pattern::{MonthDay, Nth, Pattern, Weekday};
 

@@ -10,6 +10,7 @@
 
 use uuid::Uuid;
 
+use super::warnings::SeenAccount;
 use crate::connections::platform;
 use crate::usage::unpaid;
 use crate::{Conn, Result};
@@ -66,6 +67,37 @@ pub async fn check_publishable(
     version: ContentVersionId,
     connection: ConnectionId,
 ) -> Result<std::result::Result<Publishable, Problem>> {
+    let seen = examine(conn, organization, version, connection).await?;
+    Ok(match (seen.problems.into_iter().next(), seen.content) {
+        (None, Some(content)) => Ok(content),
+        // Nothing can be said of rows that are not there but that: there is a problem.
+        (problem, _) => Err(problem.unwrap_or_else(|| {
+            Problem::not_found("content version", version).at("contentVersionId")
+        })),
+    })
+}
+
+/// What was found when content and account were looked at.
+#[derive(Debug, Default)]
+pub(super) struct Examined {
+    /// Everything that stands in the way, the gravest first.
+    pub(super) problems: Vec<Problem>,
+    /// What would go out, and where; `None` when one of them is not there.
+    pub(super) content: Option<Publishable>,
+    /// The account.
+    pub(super) account: Option<SeenAccount>,
+    /// Whether something is attached.
+    pub(super) has_media: bool,
+}
+
+/// Looks at all that [`check_publishable`] speaks of.
+pub(super) async fn examine(
+    conn: &mut Conn,
+    organization: OrganizationId,
+    version: ContentVersionId,
+    connection: ConnectionId,
+) -> Result<Examined> {
+    let mut seen = Examined::default();
     let Some(content) = sqlx::query!(
         r#"select v.platform, v.text, v.content_request_id, r.status = 'rejected' as "is_rejected!",
                   r.rejection_reason,
@@ -82,10 +114,11 @@ pub async fn check_publishable(
     .fetch_optional(&mut *conn)
     .await?
     else {
-        return Ok(Err(Problem::not_found("content version", version).at("contentVersionId")));
+        seen.problems.push(Problem::not_found("content version", version).at("contentVersionId"));
+        return Ok(seen);
     };
     let Some(account) = sqlx::query!(
-        "select platform, account_id, account_name, is_active, inactive_reason
+        "select platform, account_id, account_name, is_active, inactive_reason, scopes
          from platform_connections where id = $1 and organization_id = $2",
         connection.0,
         organization.0
@@ -93,64 +126,68 @@ pub async fn check_publishable(
     .fetch_optional(&mut *conn)
     .await?
     else {
-        return Ok(Err(
-            Problem::not_found("platform connection", connection).at("platformConnectionId")
-        ));
+        let problem = Problem::not_found("platform connection", connection);
+        seen.problems.push(problem.at("platformConnectionId"));
+        return Ok(seen);
     };
     if !account.is_active {
         let reason = account.inactive_reason.unwrap_or_default();
-        return Ok(Err(Problem::new(
-            Code::AccountDisconnected,
-            format!("The account {} cannot be used: {reason}", account.account_name),
-        )
-        .at("platformConnectionId")));
+        let message = format!("The account {} cannot be used: {reason}", account.account_name);
+        let problem = Problem::new(Code::AccountDisconnected, message);
+        seen.problems.push(problem.at("platformConnectionId"));
     }
     let (wanted, network) = (platform(&content.platform)?, platform(&account.platform)?);
     if wanted != network {
-        return Ok(Err(Problem::argument(
+        seen.problems.push(Problem::argument(
             "contentVersionId",
             format!(
                 "The version is written for {}, but the account is one of {}.",
                 wanted.display_name(),
                 network.display_name()
             ),
-        )));
+        ));
     }
     let attachments = attachments(conn, version.0).await?;
     let media: Vec<MediaFacts> = attachments.iter().map(|a| a.facts.clone()).collect();
+    seen.has_media = !media.is_empty();
     let violations = network.check(&Content { text: &content.text, media: &media });
     if !violations.is_empty() {
         let messages: Vec<String> =
             violations.iter().map(|v| format!("{}: {}", v.field, v.message)).collect();
-        return Ok(Err(
-            Problem::new(Code::ContentRejected, messages.join(" ")).at("contentVersionId")
-        ));
+        let problem = Problem::new(Code::ContentRejected, messages.join(" "));
+        seen.problems.push(problem.at("contentVersionId"));
     }
     if content.is_rejected {
         let reason = content.rejection_reason.unwrap_or_default();
-        return Ok(Err(not_approved(format!(
+        seen.problems.push(not_approved(format!(
             "The content was rejected ({reason}). Edit it, and have the content request {} approved.",
             content.content_request_id
-        ))));
-    }
-    if content.lacks_approval {
-        return Ok(Err(not_approved(format!(
+        )));
+    } else if content.lacks_approval {
+        seen.problems.push(not_approved(format!(
             "The content is not approved as it is now, and the organization lets only approved content \
              go out. Have the content request {} approved.",
             content.content_request_id
-        ))));
+        )));
     }
     // Last: whoever hears this knows that nothing else stands in the way.
     if let Some(reason) = content.unpaid {
-        return Ok(Err(unpaid(&reason)));
+        seen.problems.push(unpaid(&reason));
     }
-    Ok(Ok(Publishable {
+    seen.account = Some(SeenAccount {
+        name: account.account_name.clone(),
+        platform: network,
+        scopes: account.scopes,
+        is_active: account.is_active,
+    });
+    seen.content = Some(Publishable {
         platform: network,
         account_id: account.account_id,
         account_name: account.account_name,
         text: content.text,
         attachments,
-    }))
+    });
+    Ok(seen)
 }
 
 fn not_approved(message: String) -> Problem {

@@ -329,6 +329,8 @@ pub async fn reschedule(conn: &mut Conn, new: &NewSchedule<'_>) -> Result<()> {
              content_version_id = $2, platform_connection_id = $3, scheduled_at = $4, wall_time = $5,
              timezone = $6, max_retries = $7, status = 'scheduled', status_reason = null,
              awaits_approval = false, awaits_payment = false, error_message = null, retry_count = 0, prepare_planned_at = null, publish_planned_at = null,
+             check_at = now(),
+             warnings = case when platform_connection_id = $3 then warnings else '[]' end,
              updated_at = now()
          where id = $1",
         new.id.0,

@@ -152,3 +152,36 @@ async fn a_period_is_a_month_from_the_anchor() {
     }
     scratch.drop().await;
 }
+
+#[tokio::test]
+async fn a_period_that_ends_gives_a_new_one_without_anybody_doing_anything() {
+    let scratch = Scratch::new().await;
+    let of = organization(&scratch, "starter").await;
+    for _ in 0..10 {
+        assert_eq!(take(&scratch, of, Uuid::now_v7()).await, Reserved::Taken);
+    }
+    assert!(matches!(take(&scratch, of, Uuid::now_v7()).await, Reserved::Exhausted { .. }));
+    // A month passes: all that was is a month older, and nothing else happens.
+    for sql in [
+        "alter table usage_reservations drop constraint usage_reservations_organization_id_period_start_metric_fkey",
+        "update organizations set billing_anchor = billing_anchor - interval '1 month'",
+        "update usage_counts set period_start = period_start - interval '1 month',
+                                 period_end = period_end - interval '1 month'",
+        "update usage_reservations set period_start = period_start - interval '1 month'",
+    ] {
+        sqlx::query(sql).execute(&scratch.pool).await.unwrap();
+    }
+    assert_eq!(
+        counted(&scratch, of).await,
+        (0, 0),
+        "the new period is shown before anybody counts in it"
+    );
+    assert_eq!(take(&scratch, of, Uuid::now_v7()).await, Reserved::Taken);
+    assert_eq!(counted(&scratch, of).await, (0, 1));
+    let mut conn = scratch.store.single().await.unwrap();
+    let past = history(&mut conn, of, 10).await.unwrap();
+    assert_eq!(past.len(), 2, "the one that ended is kept");
+    assert_eq!(past[0].period_start, past[1].period_end, "and the new one follows it");
+    drop(conn);
+    scratch.drop().await;
+}
