@@ -37,7 +37,7 @@ use jobs::{ConnectionId, ContentVersionId, OrganizationId, ScheduleId};
 
 pub use adrift::{Mended, Mending, mend_adrift};
 pub use ahead::{
-    Asking, DueCheck, ahead_of_content, begin_asking, check_key, due_to_check, end_asking, warned,
+    Asking, DueCheck, begin_asking, check_again, check_key, due_to_check, end_asking, warned,
     warned_of_account,
 };
 pub use approval::{

@@ -4,6 +4,7 @@
 //! | folder | what |
 //! | --- | --- |
 //! | `accounts/` | connected by consent, refreshed by one worker at a time, lost and found again |
+//! | `ahead/` | what will happen is shown before it is scheduled, and what will not before its time |
 //! | `analytics/` | what people did is added up once, and told as it is |
 //! | `publishing/` | a scheduled post goes out exactly once, whatever happens |
 //! | `engagement/` | what people do with posts: told, asked for, counted once |
@@ -20,6 +21,7 @@
 #![expect(clippy::unwrap_used, reason = "tests")]
 
 mod accounts;
+mod ahead;
 mod analytics;
 mod api;
 mod billing;

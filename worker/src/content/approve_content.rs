@@ -3,14 +3,13 @@
 //! **Invariant:** what is approved is what was seen, where the person says what they saw.
 
 use super::review::{self, lock};
-use crate::publishing::content_changed;
 use crate::run::{Answer, Run, failed};
 use jobs::kinds::{ApproveContent, ApprovedContent, SeenVersion};
 use jobs::review::{Step, next};
 use jobs::{Code, Failure, Problem, ReviewId};
 use store::content_reviews::{self, NewReview};
 use store::content_versions::{self, ContentVersion};
-use store::{Claimed, content_requests};
+use store::{Claimed, content_requests, schedules};
 
 /// Approves a content request.
 pub(crate) async fn approve_content(run: Run<ApproveContent>) -> Answer<ApproveContent> {
@@ -42,7 +41,7 @@ pub(crate) async fn approve_content(run: Run<ApproveContent>) -> Answer<ApproveC
     let waiting: Vec<_> =
         held.schedules.into_iter().filter(|schedule| schedule.awaits_approval).collect();
     let resumed = review::resume(&mut tx, &waiting, &message).await?;
-    content_changed(&run, &mut tx, request.organization_id, request.id).await?;
+    schedules::check_again(&mut tx, request.id).await.map_err(failed)?;
     let output = ApprovedContent {
         content_request_id: request.id,
         content_version_ids: selected.iter().map(|seen| seen.content_version_id).collect(),

@@ -4,13 +4,12 @@
 
 use super::approve_content::selected;
 use super::review::{self, lock};
-use crate::publishing::content_changed;
 use crate::run::{Answer, Run, failed};
 use jobs::kinds::{RejectContent, RejectedContent};
 use jobs::review::{Step, next};
 use jobs::{ContentVersionId, Failure, Problem, ReviewId};
 use store::content_reviews::{self, NewReview};
-use store::{content_requests, content_versions, published_posts};
+use store::{content_requests, content_versions, published_posts, schedules};
 
 /// Rejects a content request.
 pub(crate) async fn reject_content(run: Run<RejectContent>) -> Answer<RejectContent> {
@@ -41,7 +40,7 @@ pub(crate) async fn reject_content(run: Run<RejectContent>) -> Answer<RejectCont
     let message = format!("Rejected by {actor}: {reason}");
     review::tell(&run, &mut tx, request.id, "content.rejected", &message, &rejected).await?;
     let schedules_on_hold = held.hold(&mut tx, &ids, &message).await?;
-    content_changed(&run, &mut tx, request.organization_id, request.id).await?;
+    schedules::check_again(&mut tx, request.id).await.map_err(failed)?;
     let posts_out = published_posts::of_content(&mut tx, request.id).await.map_err(failed)?;
     let output = RejectedContent { content_request_id: request.id, schedules_on_hold, posts_out };
     run.end(tx, &output).await

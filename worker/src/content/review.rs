@@ -11,7 +11,7 @@
 
 use serde_json::json;
 
-use crate::publishing::{self, settle};
+use crate::publishing::settle;
 use crate::run::{Run, failed};
 use jobs::kinds::SeenVersion;
 use jobs::review::{RequestStatus, Step, next};
@@ -226,7 +226,7 @@ pub(super) async fn changed<K: JobKind>(
         }
         false => 0,
     };
-    publishing::content_changed(run, tx, request.organization_id, request.id).await?;
+    schedules::check_again(tx, request.id).await.map_err(failed)?;
     Ok(Changed { status, on_hold })
 }
 

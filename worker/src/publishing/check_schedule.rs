@@ -15,10 +15,7 @@ use crate::accounts::tokens::TokenOver;
 use crate::run::{Answer, Ended, Run, failed};
 use connectors::{Error, Refusal};
 use jobs::kinds::{CheckSchedule, CheckedSchedule};
-use jobs::{
-    Code, ConnectionId, ContentRequestId, Failure, JobKind, NewJob, OrganizationId, Origin,
-    Problem, ScheduleId, Wait,
-};
+use jobs::{Code, ConnectionId, Failure, JobKind, NewJob, OrganizationId, Origin, Problem, Wait};
 use platforms::ErrorClass;
 use store::Claimed;
 use store::ledger::Finish;
@@ -142,7 +139,8 @@ async fn over(
     run.finish(tx, Finish::Snooze(until, why)).await.map(ControlFlow::Break)
 }
 
-/// Has the schedules of an account that carry a warning checked again, because it may be over.
+/// Has the schedules of an account that carry a warning checked again, because it may be over. One whose
+/// check runs right now is looked at a minute later.
 ///
 /// # Errors
 /// [`Failure::Interrupted`].
@@ -153,30 +151,7 @@ pub(crate) async fn account_changed<K: JobKind>(
     account: ConnectionId,
 ) -> Result<(), Failure> {
     let warned = schedules::warned_of_account(tx, organization, account, AGAIN).await;
-    again(run, tx, organization, warned.map_err(failed)?).await
-}
-
-/// Has the schedules of a content request that are ahead checked again, because it changed.
-///
-/// # Errors
-/// [`Failure::Interrupted`].
-pub(crate) async fn content_changed<K: JobKind>(
-    run: &Run<K>,
-    tx: &mut Claimed,
-    organization: OrganizationId,
-    request: ContentRequestId,
-) -> Result<(), Failure> {
-    let ahead = schedules::ahead_of_content(tx, request, AGAIN).await.map_err(failed)?;
-    again(run, tx, organization, ahead).await
-}
-
-async fn again<K: JobKind>(
-    run: &Run<K>,
-    tx: &mut Claimed,
-    organization: OrganizationId,
-    schedules: Vec<ScheduleId>,
-) -> Result<(), Failure> {
-    for schedule_id in schedules {
+    for schedule_id in warned.map_err(failed)? {
         let args = CheckSchedule { schedule_id, ask_network: false };
         let mut job = NewJob::new(Origin::Worker, Some(organization), &args);
         job.unique_key = Some(schedules::check_key(schedule_id));

@@ -31,7 +31,7 @@ mod update_schedule;
 mod upload;
 
 pub(crate) use cancel_schedule::cancel_schedule;
-pub(crate) use check_schedule::{account_changed, check_schedule, content_changed};
+pub(crate) use check_schedule::{account_changed, check_schedule};
 pub(crate) use create_schedule::create_schedule;
 pub(crate) use delete_post::delete_post;
 pub(crate) use prepare_post::prepare_post;

@@ -25,10 +25,10 @@ impl Pattern {
         if let Some(name) = named {
             return Err(Invalid::new(name, said.clone()));
         }
-        if said.starts_with("unknown variant") && !fields.contains_key("pattern") {
-            return Err(Invalid::new("", said));
-        }
-        let wrong = fields.keys().find(|name| is_wrong(fields, name)).map_or("", String::as_str);
+        // Without the pattern's name nothing can be read, so that comes last.
+        let mut names: Vec<&str> = fields.keys().map(String::as_str).collect();
+        names.sort_by_key(|name| *name == "pattern");
+        let wrong = names.into_iter().find(|name| is_wrong(fields, name)).unwrap_or_default();
         Err(Invalid::new(wrong, explain(wrong, said)))
     }
 }

@@ -113,27 +113,20 @@ pub async fn warned_of_account(
     Ok(ids.into_iter().map(ScheduleId).collect())
 }
 
-/// At most `limit` schedules of a content request that are ahead, and not too near to be checked, by their ids.
+/// Has the schedules of a content request that are ahead, all of which are locked, checked again.
 ///
 /// # Errors
 /// [`crate::Error::Unavailable`].
-pub async fn ahead_of_content(
-    conn: &mut Conn,
-    request: ContentRequestId,
-    limit: i64,
-) -> Result<Vec<ScheduleId>> {
-    let ids = sqlx::query_scalar!(
-        "select s.id from content_versions v join schedules s on s.content_version_id = v.id
-         where v.content_request_id = $1 and s.status in ('scheduled', 'on_hold') and not s.is_recurring
-           and (s.warnings <> '[]' or s.scheduled_at > now() + make_interval(secs => $2))
-         order by s.id limit $3",
-        request.0,
-        TOO_LATE.as_secs_f64(),
-        limit
+pub async fn check_again(conn: &mut Conn, request: ContentRequestId) -> Result<()> {
+    sqlx::query!(
+        "update schedules s set check_at = now() from content_versions v
+         where v.content_request_id = $1 and s.content_version_id = v.id
+           and s.status in ('scheduled', 'on_hold') and not s.is_recurring",
+        request.0
     )
-    .fetch_all(conn)
+    .execute(conn)
     .await?;
-    Ok(ids.into_iter().map(ScheduleId).collect())
+    Ok(())
 }
 
 /// Whether the network is to be asked if it still takes an account's token.
