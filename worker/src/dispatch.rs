@@ -64,6 +64,7 @@ impl Handler for Dispatch {
             Kind::ConnectAccount => self.run(job, stop, accounts::connect_account).await,
             Kind::ImportConnection => self.run(job, stop, accounts::import_connection).await,
             Kind::RefreshConnection => self.run(job, stop, accounts::refresh_connection).await,
+            Kind::CheckConnection => self.run(job, stop, accounts::check_connection).await,
             Kind::DisconnectConnection => {
                 self.run(job, stop, accounts::disconnect_connection).await
             }

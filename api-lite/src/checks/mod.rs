@@ -163,6 +163,7 @@ pub(crate) async fn check(
         Kind::AggregateAnalytics
         | Kind::ApplyBilling
         | Kind::EnforceBilling
+        | Kind::CheckConnection
         | Kind::RefreshConnection
         | Kind::PreparePost
         | Kind::PublishPost

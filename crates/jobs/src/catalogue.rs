@@ -226,6 +226,7 @@ catalogue! {
     ConnectAccount = "connection.connect";
     ImportConnection = "connection.import";
     RefreshConnection = "connection.refresh";
+    CheckConnection = "connection.check";
     DisconnectConnection = "connection.disconnect";
     CreateContent = "content.create";
     GenerateContent = "content.generate";
