@@ -18,6 +18,7 @@ mod metric;
 mod prose;
 pub mod protocol;
 mod queue;
+pub mod recurrence;
 mod retry;
 pub mod review;
 pub mod wall_time;
