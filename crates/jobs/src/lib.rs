@@ -21,6 +21,7 @@ mod queue;
 pub mod recurrence;
 mod retry;
 pub mod review;
+pub mod series;
 pub mod wall_time;
 
 pub use catalogue::{Caller, JobKind, Kind, Scope, Spec, UnknownKind};
