@@ -34,13 +34,13 @@ alter table schedules
         and (parent_schedule_id is null) = (fold is null)
         and (parent_schedule_id is null) = (occurrence_at is null)
         and (parent_schedule_id is null) = (occurrence_number is null)) not valid,
-    add constraint schedules_waits_for_check check (
+    add constraint schedules_waits_check check (
         waits_for is null or (status = 'on_hold' and not awaits_approval and not awaits_payment)) not valid;
 alter table schedules validate constraint schedules_status_check;
 alter table schedules validate constraint schedules_reason_check;
 alter table schedules validate constraint schedules_series_check;
 alter table schedules validate constraint schedules_occurrence_check;
-alter table schedules validate constraint schedules_waits_for_check;
+alter table schedules validate constraint schedules_waits_check;
 
 -- Whoever expands a series, however often: an occurrence is one row.
 create unique index schedules_occurrences on schedules (parent_schedule_id, planned_at_local, fold)

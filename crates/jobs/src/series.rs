@@ -12,6 +12,9 @@ use chrono_tz::Tz;
 use crate::recurrence::{Invalid, Occurrence, Pattern, Rule};
 use crate::wall_time;
 
+/// The time-zone data of this build, such as `2026a`: newer ones sort after older ones.
+pub const TZDB: &str = chrono_tz::IANA_TZDB_VERSION;
+
 /// The most rows ahead of one series.
 pub const MOST_AHEAD: usize = 64;
 /// How far ahead rows are made.

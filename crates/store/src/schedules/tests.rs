@@ -98,6 +98,8 @@ impl Fixture {
             wall_time: at.naive_utc(),
             timezone: "UTC",
             max_retries: 3,
+            catch_up: jobs::CatchUp::Latest,
+            catch_up_secs: 3600,
             created_by: "ann",
         };
         insert(&mut tx, &new).await.unwrap();
