@@ -29,7 +29,7 @@ async fn a_series_of_every_two_seconds_goes_out_five_times_and_ends() {
         let recurring = tenant.api.items("/v1/schedules?isRecurring=true").await?;
         ensure!(recurring.len() == 1 && recurring[0]["id"] == series.id.as_str());
         let usage = tenant.api.read("/v1/usage").await?;
-        let posts = usage["usage"].as_array().context("no usage")?.iter().find(|it| it["metric"] == "scheduled_posts");
+        let posts = usage["usage"].as_array().context("no usage")?.iter().find(|it| it["metric"] == "scheduledPosts");
         ensure!(posts.is_some_and(|it| it["used"] == 5 && it["reserved"] == 0), "{usage}");
         Ok(())
     })

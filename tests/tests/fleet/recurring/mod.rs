@@ -17,7 +17,6 @@ use serde_json::{Value, json};
 #[derive(Clone, Debug)]
 struct Recurring {
     id: String,
-    versions: Vec<String>,
     texts: Vec<String>,
 }
 
@@ -48,7 +47,7 @@ impl Recurring {
         }
         let made = tenant.api.done("schedule.create", args).await?;
         let id = made["scheduleId"].as_str().context("no schedule")?.to_owned();
-        Ok(Self { id, versions, texts })
+        Ok(Self { id, texts })
     }
 
     /// Its occurrences that have rows, in their order.
