@@ -4,7 +4,8 @@
 //! how their posts stand, `aggregate.rs` adds up what they did; `rescue.rs` frees the
 //! jobs of dead workers, `give_back.rs` releases what ended jobs have left reserved, `housekeeping.rs`
 //! keeps the history's partitions and asks for pruning. Any number of schedulers
-//! may run: each step is a statement that only one of them can win.
+//! may run: each step is a statement that only one of them can win. `preview.rs` is a command for
+//! operators: when an expression fires.
 //!
 //! **Invariant:** what is due is decided by the database's clock alone.
 
@@ -16,6 +17,7 @@ mod housekeeping;
 mod migrate;
 mod plan;
 mod poll;
+mod preview;
 mod refresh;
 mod rescue;
 
@@ -43,6 +45,7 @@ struct Arguments {
 enum Command {
     /// Brings the schema up to date and sets the logins' passwords: the release step.
     Migrate,
+    Preview(preview::Preview),
 }
 
 /// What every part of the scheduler shares.
@@ -57,6 +60,7 @@ struct Scheduler {
 async fn main() -> ExitCode {
     let done = match Arguments::parse().command {
         Some(Command::Migrate) => migrate::migrate().await,
+        Some(Command::Preview(asked)) => return preview::preview(asked),
         None => schedule().await,
     };
     match done {

@@ -75,7 +75,10 @@ pub(super) async fn check_series(mut its: Subject<'_, '_>, id: ScheduleId) -> Re
 }
 
 /// An occurrence of one.
-pub(super) async fn check_occurrence(its: &mut Subject<'_, '_>, id: ScheduleId) -> Result<Schedule> {
+pub(super) async fn check_occurrence(
+    its: &mut Subject<'_, '_>,
+    id: ScheduleId,
+) -> Result<Schedule> {
     let schedule = its.schedule(id).await?;
     if schedule.parent_schedule_id.is_some() {
         return Ok(schedule);

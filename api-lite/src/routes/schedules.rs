@@ -160,7 +160,9 @@ async fn occurrences(
         Some(cursor) => place(cursor).ok_or_else(|| {
             Problem::invalid("cursor", "not a cursor: expected one that an earlier answer gave")
         })?,
-        None => (query.from.unwrap_or(DateTime::UNIX_EPOCH) - TimeDelta::microseconds(1), Uuid::max()),
+        None => {
+            (query.from.unwrap_or(DateTime::UNIX_EPOCH) - TimeDelta::microseconds(1), Uuid::max())
+        }
     };
     let mut tx = app.database.reading(&principal).await?;
     let found = schedules::occurrences(&mut tx, id, after, limit + 1).await?;

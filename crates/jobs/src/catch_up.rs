@@ -8,9 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::Problem;
 
 /// What becomes of a schedule that is more than a minute late.
-#[derive(
-    Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema,
-)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum CatchUp {
     /// It is missed.

@@ -54,7 +54,8 @@ impl Recurrence {
         let Some(versions) = &self.content_version_ids else { return Ok(()) };
         let field = "recurrence.contentVersionIds";
         if versions.is_empty() || versions.len() > MOST_VERSIONS {
-            let message = format!("expected 1 to {MOST_VERSIONS} versions, found {}", versions.len());
+            let message =
+                format!("expected 1 to {MOST_VERSIONS} versions, found {}", versions.len());
             return Err(Problem::argument(field, message));
         }
         if let Some(first) = first_version
@@ -131,7 +132,8 @@ mod tests {
     fn an_end_before_the_first_occurrence_is_refused_with_that_occurrence() {
         let starts_at: DateTime<Utc> = "2026-07-01T08:00:00Z".parse().expect("a moment");
         let daily = json!({ "pattern": "daily", "at": "09:00" });
-        let ending = |end: &str| read(json!({ "rule": daily, "endDate": end })).begin(Berlin, starts_at);
+        let ending =
+            |end: &str| read(json!({ "rule": daily, "endDate": end })).begin(Berlin, starts_at);
         let begun = ending("2026-07-02T09:00:00").expect("one occurrence");
         assert_eq!(begun.first.at.to_rfc3339(), "2026-07-02T09:00:00+02:00");
         let problem = ending("2026-07-02T08:59:59").expect_err("none");

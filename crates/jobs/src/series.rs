@@ -222,7 +222,8 @@ mod tests {
     fn what_lies_behind_is_made_a_piece_at_a_time() {
         let series = series(every_second(), None, Some(1000));
         let now = at("2026-03-01T00:10:01Z");
-        let behind = series.expand(Reached { expanded_to: at("2026-03-01T00:00:00Z"), made: 0 }, now);
+        let behind =
+            series.expand(Reached { expanded_to: at("2026-03-01T00:00:00Z"), made: 0 }, now);
         assert_eq!((behind.fresh.len(), behind.expand_at), (MOST_BEHIND, Some(now)));
         let next = series.expand(behind.reached, now);
         assert_eq!(next.reached.made, 665);

@@ -46,8 +46,8 @@ pub use approval::{
     OnItsWay, await_approval, awaiting, hold_unapproved, of_content, on_its_way, resume,
 };
 pub use change::{
-    Ahead, Place, SeriesJob, Waiting, awaits_its_series, delete, lock_ahead, note, place, series_jobs,
-    wait_for_series,
+    Ahead, Place, SeriesJob, Waiting, awaits_its_series, delete, lock_ahead, note, place,
+    series_jobs, wait_for_series,
 };
 pub use check::{Attachment, Publishable, check_publishable};
 pub use expand::{Expanded, expand};

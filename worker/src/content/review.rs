@@ -299,7 +299,8 @@ pub(crate) async fn resume(
             let verdict = schedules::verdict(tx, schedule.id).await.map_err(failed)?;
             if let Verdict::Missed { reason } = verdict {
                 let reason = format!("{why} {reason}");
-                let entry = Entry { at: schedule.now, outcome: "missed", message: &reason, attempt: None };
+                let entry =
+                    Entry { at: schedule.now, outcome: "missed", message: &reason, attempt: None };
                 schedules::miss(tx, schedule, entry).await.map_err(failed)?;
                 continue;
             }

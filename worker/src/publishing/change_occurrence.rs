@@ -49,8 +49,7 @@ pub(crate) async fn move_occurrence(run: Run<MoveOccurrence>) -> Answer<MoveOccu
 pub(crate) async fn edit_occurrence(run: Run<EditOccurrence>) -> Answer<EditOccurrence> {
     let args = &run.args;
     let (mut tx, schedule) = lock(&run, args.schedule_id, "edited").await?;
-    let wanted =
-        Change { content_version_id: Some(args.content_version_id), ..Change::default() };
+    let wanted = Change { content_version_id: Some(args.content_version_id), ..Change::default() };
     note_and(&run, &mut tx, &schedule, wanted, "edited", "Given other content").await?;
     run.end(tx, &EditedOccurrence { schedule_id: schedule.id }).await
 }

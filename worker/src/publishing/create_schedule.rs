@@ -89,7 +89,8 @@ pub(super) async fn publishable(
     connection: ConnectionId,
 ) -> Result<(), Failure> {
     let mut seen = BTreeSet::new();
-    for (nth, version) in versions.iter().enumerate().filter(|(_, version)| seen.insert(**version)) {
+    for (nth, version) in versions.iter().enumerate().filter(|(_, version)| seen.insert(**version))
+    {
         content_requests::share(tx, *version).await.map_err(failed)?;
         let checked = schedules::check_publishable(tx, organization, *version, connection);
         checked.await.map_err(failed)?.map_err(|problem| Failure::Dead(in_turn(problem, nth)))?;

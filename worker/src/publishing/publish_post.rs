@@ -83,7 +83,8 @@ async fn begin(run: &Run<PublishPost>) -> Step<Target> {
         match schedules::verdict(&mut tx, schedule.id).await.map_err(failed)? {
             Verdict::Go => {}
             Verdict::Wait => {
-                let next = later("catch_up", "what its series planned is looked at", &schedule, None);
+                let next =
+                    later("catch_up", "what its series planned is looked at", &schedule, None);
                 return settle(run, tx, &schedule, next, publish_outcome)
                     .await
                     .map(ControlFlow::Break);

@@ -28,8 +28,7 @@ pub(crate) async fn resume_schedule(run: Run<ResumeSchedule>) -> Answer<ResumeSc
     for occurrence in &past {
         let at = held.schedule.now;
         let entry = Entry { at, outcome: "skipped", message: PAUSED, attempt: None };
-        let change =
-            Move { reason: Some(PAUSED), entry: Some(entry), ..Move::to(Status::Skipped) };
+        let change = Move { reason: Some(PAUSED), entry: Some(entry), ..Move::to(Status::Skipped) };
         schedules::move_to(&mut tx, *occurrence, &change).await.map_err(failed)?;
     }
     schedules::wait_for_series(&mut tx, &ahead, Waiting::Ends, "").await.map_err(failed)?;

@@ -48,7 +48,8 @@ pub(super) async fn lock<K: JobKind>(
             return Err(Failure::Dead(Problem::new(Code::Conflict, message).at("scheduleId")));
         }
         let (mut waiting, ahead) = schedules::lock_ahead(&mut tx, id).await.map_err(failed)?;
-        let publishes = |one: &Ahead| jobs.iter().any(|job| job.publishes && job.schedule_id == one.id);
+        let publishes =
+            |one: &Ahead| jobs.iter().any(|job| job.publishes && job.schedule_id == one.id);
         let loose: Vec<ScheduleId> = waiting
             .iter()
             .filter(|one| one.status == Status::Scheduled && one.is_planned && !publishes(one))

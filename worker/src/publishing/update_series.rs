@@ -116,7 +116,8 @@ async fn settle_ahead<K: JobKind>(
             let place = Place { at: found.at.to_utc(), timezone };
             schedules::place(tx, one.id, place).await.map_err(failed)?;
         } else if one.status != Status::Skipped {
-            let reason = said(run, "Cancelled, because its series was changed and has it no more,", None);
+            let reason =
+                said(run, "Cancelled, because its series was changed and has it no more,", None);
             let at = held.schedule.now;
             let entry = Entry { at, outcome: "cancelled", message: &reason, attempt: None };
             let change =

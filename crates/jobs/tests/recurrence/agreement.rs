@@ -1,10 +1,12 @@
 //! Rules and the oracle agree on every occurrence around every change of the clocks.
 //!
-//! `RECURRENCE_EXPRESSIONS=all` tries every expression at every change, which takes hours; a number tries so
-//! many at each. Left alone, each change has a few, in turn.
+//! Each change has a few expressions, in turn. `RECURRENCE_EXPRESSIONS=40` tries so many at each, and
+//! `RECURRENCE_EXPRESSIONS=all cargo test -p jobs --test recurrence` all, which takes an hour or more.
 
 use chrono::{DateTime, Duration, Utc};
+use chrono_tz::TZ_VARIANTS;
 use jobs::recurrence::{Occurrence, Pattern, Rule};
+use proptest::prelude::*;
 
 use crate::changes::{self, Change};
 use crate::oracle::{Expression, Walk};
@@ -91,7 +93,7 @@ fn at_each_change(few: usize) {
 
 #[test]
 fn around_every_change_of_the_clocks_rules_fire_as_a_walk_through_time_says() {
-    at_each_change(4);
+    at_each_change(8);
 }
 
 #[test]
@@ -110,5 +112,44 @@ fn by_the_second_too() {
         for expression in expressions {
             agree(change, &walk, around, pace, expression);
         }
+    }
+}
+
+/// A field of items between two values.
+fn field(least: u32, most: u32, open: u32) -> impl Strategy<Value = String> {
+    let range = move || {
+        (least..=most, least..=most).prop_map(|(one, other)| (one.min(other), one.max(other)))
+    };
+    let item = prop_oneof![
+        3 => (least..=most).prop_map(|value| value.to_string()),
+        1 => range().prop_map(|(from, to)| format!("{from}-{to}")),
+        1 => (range(), 0..100u32).prop_map(|((from, to), step)| {
+            format!("{from}-{to}/{}", 1 + step % (to - from).max(1))
+        }),
+    ];
+    prop_oneof![
+        open => Just("*".to_owned()),
+        1 => (1..=(most - least) / 2).prop_map(|step| format!("*/{step}")),
+        4 => prop::collection::vec(item, 1..4).prop_map(|items| items.join(",")),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(200))]
+    #[test]
+    fn and_anywhere_else(
+        minute in field(0, 59, 1), hour in field(0, 23, 3), day in field(1, 31, 8), month in field(1, 12, 30),
+        weekday in field(0, 7, 8), zone in prop::sample::select(TZ_VARIANTS.to_vec()),
+        at in 1_577_836_800i64 / 60..2_082_758_400 / 60,
+    ) {
+        let expression = format!("{minute} {hour} {day} {month} {weekday}");
+        if let Err(refused) = (Pattern::Cron { expression: expression.clone(), seconds: false }).rule() {
+            prop_assert!(refused.message.contains("never fires"), "{}: {}", expression, refused);
+            return Ok(());
+        }
+        let change = Change { at: DateTime::from_timestamp(at * 60, 0).unwrap(), zone };
+        let (around, pace) = (Duration::hours(36), Duration::minutes(1));
+        let walk = Walk::new(zone, change.at - around, change.at + around, pace);
+        agree(&change, &walk, around, pace, &expression);
     }
 }

@@ -1,6 +1,8 @@
 //! A second opinion on when an expression fires: it reads expressions by itself, goes through time step by
 //! step, looks at what the clocks show, and plans nothing.
 
+use std::collections::HashSet;
+
 use chrono::{DateTime, Datelike, Duration, NaiveDateTime, Offset, TimeZone, Timelike, Utc};
 use chrono_tz::Tz;
 use jobs::recurrence::{Occurrence, Shift};
@@ -131,7 +133,7 @@ impl Walk {
         let mut steps: Vec<Step> = Vec::new();
         let mut latest = NaiveDateTime::MIN;
         let mut at = from - Duration::days(1);
-        let mut repeated = Vec::new();
+        let mut repeated = HashSet::new();
         while at <= to + Duration::days(1) {
             let offset = zone.offset_from_utc_datetime(&at.naive_utc()).fix();
             let wall = at.naive_utc() + offset;
@@ -145,7 +147,7 @@ impl Walk {
                 }
             }
             if again {
-                repeated.push(wall);
+                repeated.insert(wall);
             }
             latest = latest.max(wall);
             let shown = Shown::new(wall);

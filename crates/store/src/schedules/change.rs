@@ -47,7 +47,10 @@ pub async fn series_jobs(conn: &mut Conn, series: ScheduleId) -> Result<Vec<Seri
         publishes,
         running,
     };
-    Ok(rows.into_iter().map(|row| job(row.id, row.schedule_id, row.publishes, row.running)).collect())
+    Ok(rows
+        .into_iter()
+        .map(|row| job(row.id, row.schedule_id, row.publishes, row.running))
+        .collect())
 }
 
 /// An occurrence that has not gone out and whose row is locked.

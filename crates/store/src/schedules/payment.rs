@@ -5,8 +5,8 @@
 
 use uuid::Uuid;
 
-use super::write::lines;
 use super::Entry;
+use super::write::lines;
 use crate::{Conn, Result};
 use jobs::{OrganizationId, ScheduleId};
 

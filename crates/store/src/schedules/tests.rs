@@ -14,7 +14,8 @@ use super::*;
 use crate::intents::{self, Closing, NewIntent, Standing};
 use crate::testing::Scratch;
 use crate::{
-    Claim, Login, Store, Tx, usage, connections, content_requests, content_versions, ledger, organizations,
+    Claim, Login, Store, Tx, connections, content_requests, content_versions, ledger,
+    organizations, usage,
 };
 use jobs::kinds::PublishPost;
 use jobs::{AttachmentId, Code, ContentRequestId, IntentId, JobId, NewJob, Origin, PostId};

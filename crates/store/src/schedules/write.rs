@@ -13,7 +13,9 @@ use uuid::Uuid;
 use super::{Status, prepare_key, publish_key};
 use crate::connections::platform;
 use crate::{Conn, Result};
-use jobs::{CatchUp, AttachmentId, ConnectionId, ContentVersionId, JobId, OrganizationId, ScheduleId};
+use jobs::{
+    AttachmentId, CatchUp, ConnectionId, ContentVersionId, JobId, OrganizationId, ScheduleId,
+};
 use platforms::Platform;
 
 /// A schedule to be made.

@@ -13,7 +13,8 @@ use jobs::series::Series;
 use jobs::wall_time;
 
 /// Why an occurrence is left out that the newer data has no moment for.
-const GONE: &str = "By newer time-zone data its local time no longer exists beside another occurrence.";
+const GONE: &str =
+    "By newer time-zone data its local time no longer exists beside another occurrence.";
 
 /// Moves what is ahead of at most `limit` series that were expanded by older time-zone data than `tzdb`; answers
 /// how many series that were.
@@ -114,7 +115,8 @@ async fn reach(conn: &mut Conn, ids: &[Uuid], tzdb: &str) -> Result<()> {
     for row in last {
         let zone = wall_time::zone(&row.timezone).ok();
         reached.push(row.schedule_id);
-        expanded_to.push(zone.map_or(row.at, |zone| row.at.max(wall_time::moment(row.planned, zone))));
+        expanded_to
+            .push(zone.map_or(row.at, |zone| row.at.max(wall_time::moment(row.planned, zone))));
     }
     sqlx::query!(
         "update schedule_series q

@@ -16,7 +16,10 @@ async fn a_series_of_every_two_seconds_goes_out_five_times_and_ends() {
         let series = Recurring::new(&tenant, "*/2 * * * * *", 5, json!({ "count": 5 })).await?;
         let parent = tenant.api.schedule(&series.id).await?;
         ensure!(parent["status"] == "active" && parent["isRecurring"] == true, "{parent}");
-        ensure!(parent["recurrencePattern"] == "cron" && parent["series"]["count"] == 5, "{parent}");
+        ensure!(
+            parent["recurrencePattern"] == "cron" && parent["series"]["count"] == 5,
+            "{parent}"
+        );
         let out = series
             .until(&tenant, "all five are out", PATIENCE * 2, |seen| count(seen, "published") == 5)
             .await?;
@@ -29,7 +32,11 @@ async fn a_series_of_every_two_seconds_goes_out_five_times_and_ends() {
         let recurring = tenant.api.items("/v1/schedules?isRecurring=true").await?;
         ensure!(recurring.len() == 1 && recurring[0]["id"] == series.id.as_str());
         let usage = tenant.api.read("/v1/usage").await?;
-        let posts = usage["usage"].as_array().context("no usage")?.iter().find(|it| it["metric"] == "scheduledPosts");
+        let posts = usage["usage"]
+            .as_array()
+            .context("no usage")?
+            .iter()
+            .find(|it| it["metric"] == "scheduledPosts");
         ensure!(posts.is_some_and(|it| it["used"] == 5 && it["reserved"] == 0), "{usage}");
         Ok(())
     })
@@ -49,11 +56,9 @@ async fn a_daily_series_shows_what_is_ahead_beyond_what_is_made() {
         });
         let made = tenant.api.done("schedule.create", args).await?;
         let id = made["scheduleId"].as_str().context("no schedule")?;
-        let next = tenant
-            .api
-            .read(&format!("/v1/schedules/{id}/occurrences?limit=1"))
-            .await?["items"][0]
-            .clone();
+        let next =
+            tenant.api.read(&format!("/v1/schedules/{id}/occurrences?limit=1")).await?["items"][0]
+                .clone();
         ensure!(next["scheduledAt"] == made["scheduledAt"], "{next} {made}");
         fleet_tests::wait::until("rows are made", Duration::from_secs(10), async || {
             let parent = tenant.api.schedule(id).await?;

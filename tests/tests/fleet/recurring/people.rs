@@ -72,7 +72,9 @@ async fn a_paused_series_waits_and_what_fell_into_the_pause_never_goes_out() {
     shared(async |fleet| {
         let tenant = Tenant::new(fleet).await?;
         let series = Recurring::new(&tenant, "* * * * * *", 60, json!({})).await?;
-        series.until(&tenant, "two are out", PATIENCE, |seen| count(seen, "published") >= 2).await?;
+        series
+            .until(&tenant, "two are out", PATIENCE, |seen| count(seen, "published") >= 2)
+            .await?;
         let pause = json!({ "scheduleId": series.id, "reason": "Stock-taking." });
         tenant.api.done_by(ANN, "schedule.pause", pause.clone()).await?;
         let seen = series.occurrences(&tenant).await?;
@@ -120,7 +122,8 @@ async fn a_changed_series_is_planned_anew_but_for_what_people_touched() {
         let tenant = Tenant::new(fleet).await?;
         let series = Recurring::new(&tenant, "0 0 9,15 * * *", 2, json!({})).await?;
         let made = series.until(&tenant, "some are made", PATIENCE, |seen| seen.len() > 20).await?;
-        let is_nine = |it: &Value| it["plannedAtLocal"].as_str().is_some_and(|at| at.ends_with("T09:00:00"));
+        let is_nine =
+            |it: &Value| it["plannedAtLocal"].as_str().is_some_and(|at| at.ends_with("T09:00:00"));
         let nines: Vec<&Value> = made.iter().filter(|it| is_nine(it)).collect();
         let others: Vec<&Value> = made.iter().filter(|it| !is_nine(it)).collect();
         let skip = |it: &Value| json!({ "scheduleId": id(it) });
@@ -139,9 +142,7 @@ async fn a_changed_series_is_planned_anew_but_for_what_people_touched() {
         });
         tenant.api.done("schedule.update", change).await?;
         let seen = series
-            .until(&tenant, "it is made anew", PATIENCE, |seen| {
-                count(seen, "scheduled") >= 30
-            })
+            .until(&tenant, "it is made anew", PATIENCE, |seen| count(seen, "scheduled") >= 30)
             .await?;
         let find = |it: &Value| seen.iter().find(|now| id(now) == id(it));
         ensure!(find(nines[0]).is_none(), "it was made anew");

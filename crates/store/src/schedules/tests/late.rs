@@ -73,7 +73,10 @@ async fn a_single_schedule_goes_out_late_as_its_policy_says() {
 #[tokio::test]
 async fn of_a_series_the_newest_goes_out_or_all_or_none() {
     let f = Fixture::new().await;
-    sqlx::query("update organizations set plan = 'business'").execute(&f.scratch.pool).await.unwrap();
+    sqlx::query("update organizations set plan = 'business'")
+        .execute(&f.scratch.pool)
+        .await
+        .unwrap();
     // Every ten minutes; the last one that is due was due longer ago than the grace of a minute.
     for (policy, planned, missed) in
         [(CatchUp::Skip, 0, 12), (CatchUp::Latest, 1, 11), (CatchUp::All, 12, 0)]
@@ -94,16 +97,21 @@ async fn of_a_series_the_newest_goes_out_or_all_or_none() {
             .await
             .unwrap();
         let due = f.turn().await;
-        let of: i64 = sqlx::query_scalar("select count(*) from schedules where parent_schedule_id = $1 and status = 'missed'")
-            .bind(began.id.0)
-            .fetch_one(&f.scratch.pool)
-            .await
-            .unwrap();
+        let of: i64 = sqlx::query_scalar(
+            "select count(*) from schedules where parent_schedule_id = $1 and status = 'missed'",
+        )
+        .bind(began.id.0)
+        .fetch_one(&f.scratch.pool)
+        .await
+        .unwrap();
         assert_eq!((due.len(), of), (planned, missed), "{policy:?}");
         if policy == CatchUp::Latest {
             assert_eq!(due, [ScheduleId(newest)]);
         }
-        sqlx::query("update schedule_series set expand_at = null").execute(&f.scratch.pool).await.unwrap();
+        sqlx::query("update schedule_series set expand_at = null")
+            .execute(&f.scratch.pool)
+            .await
+            .unwrap();
     }
     f.scratch.drop().await;
 }

@@ -48,13 +48,8 @@ impl Began {
             catch_up_secs: catch_up.secs(None),
             created_by: "ann",
         };
-        let series = NewSeries {
-            rule: &pattern,
-            ends_at: None,
-            most,
-            versions: &[f.version],
-            starts_at,
-        };
+        let series =
+            NewSeries { rule: &pattern, ends_at: None, most, versions: &[f.version], starts_at };
         series::insert(&mut tx, &new, &series).await.unwrap();
         tx.commit().await.unwrap();
         Began { id, starts_at, pattern, zone, most }
@@ -124,7 +119,11 @@ fn turns() -> impl Strategy<Value = Vec<(Vec<bool>, i64)>> {
 fn racing_and_dying_expanders_make_exactly_the_occurrences_that_the_rule_has() {
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let f = runtime.block_on(Fixture::new());
-    let zone = prop::sample::select(vec![chrono_tz::UTC, chrono_tz::Europe::Berlin, chrono_tz::Asia::Kathmandu]);
+    let zone = prop::sample::select(vec![
+        chrono_tz::UTC,
+        chrono_tz::Europe::Berlin,
+        chrono_tz::Asia::Kathmandu,
+    ]);
     let most = prop::option::of(1u32..40);
     let mut runner = TestRunner::new(ProptestConfig { cases: 24, ..ProptestConfig::default() });
     runner
@@ -228,8 +227,11 @@ async fn a_series_that_cannot_be_read_does_not_stop_the_others() {
     let age = TimeDelta::days(1);
     let strange = Began::new(&f, daily(), chrono_tz::UTC, age, None, CatchUp::All).await;
     let usual = Began::new(&f, daily(), chrono_tz::UTC, age, None, CatchUp::All).await;
-    f.set("update schedule_series set rule = '{\"pattern\": \"lunar\"}' where schedule_id = $1", strange.id)
-        .await;
+    f.set(
+        "update schedule_series set rule = '{\"pattern\": \"lunar\"}' where schedule_id = $1",
+        strange.id,
+    )
+    .await;
     let done = f.expand().await;
     assert_eq!(done.unreadable, [strange.id.0]);
     assert!(!usual.rows(&f).await.is_empty());
@@ -259,18 +261,27 @@ async fn occurrences_count_in_their_own_period_and_a_full_plan_holds_them() {
     };
     let later = "select count(*) from schedules where parent_schedule_id = $1 and status = 'scheduled' and reserve_at > now()";
     assert!(count(later).await >= 24, "the next period's count nothing today");
-    let due = due_to_publish(&mut *f.as_scheduler().await, Duration::from_secs(4000), 100).await.unwrap();
+    let due =
+        due_to_publish(&mut *f.as_scheduler().await, Duration::from_secs(4000), 100).await.unwrap();
     assert_eq!(due.len(), 30, "only what counts goes out");
     // An exception makes room: what was held goes on by itself.
     let mut tx = f.as_worker().await;
-    usage::make_exception(&mut tx, f.organization, usage::Metric::ScheduledPosts, None, "op").await.unwrap();
+    usage::make_exception(&mut tx, f.organization, usage::Metric::ScheduledPosts, None, "op")
+        .await
+        .unwrap();
     tx.commit().await.unwrap();
     f.set("update schedules set reserve_at = now() where parent_schedule_id = $1 and waits_for = 'quota'", began.id).await;
     let mut tx = f.as_scheduler().await;
     let again = reserve_due(&mut tx, 500).await.unwrap();
     tx.commit().await.unwrap();
     assert_eq!(again.resumed, counted.held);
-    assert_eq!(count("select count(*) from schedules where parent_schedule_id = $1 and status = 'on_hold'").await, 0);
+    assert_eq!(
+        count(
+            "select count(*) from schedules where parent_schedule_id = $1 and status = 'on_hold'"
+        )
+        .await,
+        0
+    );
     let reserved = count("select reserved::bigint from usage_counts where metric = 'scheduled_posts' and $1 is not null").await;
     assert_eq!(reserved, 30 + counted.held);
     f.scratch.drop().await;
@@ -281,7 +292,8 @@ async fn newer_time_zone_data_moves_what_is_ahead_and_nothing_else() {
     let f = Fixture::new().await;
     let daily = json!({ "pattern": "daily", "at": "09:00" });
     let began =
-        Began::new(&f, daily, chrono_tz::Europe::Berlin, TimeDelta::days(3), None, CatchUp::All).await;
+        Began::new(&f, daily, chrono_tz::Europe::Berlin, TimeDelta::days(3), None, CatchUp::All)
+            .await;
     f.expand_all().await;
     let right = began.rows(&f).await;
     // As if it had been expanded when Berlin was an hour off.
@@ -320,7 +332,8 @@ async fn a_rotation_takes_its_versions_in_turn() {
     let f = Fixture::new().await;
     let other = f.another_version().await;
     let daily = json!({ "pattern": "daily", "at": "09:00" });
-    let began = Began::new(&f, daily, chrono_tz::UTC, TimeDelta::zero(), Some(5), CatchUp::All).await;
+    let began =
+        Began::new(&f, daily, chrono_tz::UTC, TimeDelta::zero(), Some(5), CatchUp::All).await;
     sqlx::query("update schedule_series set content_version_ids = $2 where schedule_id = $1")
         .bind(began.id.0)
         .bind([f.version.0, other.0, f.version.0])
@@ -330,8 +343,7 @@ async fn a_rotation_takes_its_versions_in_turn() {
     f.expand_all().await;
     let start = (DateTime::UNIX_EPOCH, Uuid::nil());
     let page = occurrences(&mut *f.begin().await, began.id, start, 10).await.unwrap().unwrap();
-    let versions: Vec<_> =
-        page.into_iter().map(|it| it.content_version_id).collect();
+    let versions: Vec<_> = page.into_iter().map(|it| it.content_version_id).collect();
     assert_eq!(versions, [f.version.0, other.0, f.version.0, f.version.0, other.0]);
     f.scratch.drop().await;
 }
@@ -340,8 +352,7 @@ async fn a_rotation_takes_its_versions_in_turn() {
 async fn occurrences_are_listed_beyond_what_is_made() {
     let f = Fixture::new().await;
     let daily = json!({ "pattern": "daily", "at": "09:00" });
-    let began =
-        Began::new(&f, daily, chrono_tz::UTC, TimeDelta::days(2), None, CatchUp::All).await;
+    let began = Began::new(&f, daily, chrono_tz::UTC, TimeDelta::days(2), None, CatchUp::All).await;
     f.expand_all().await;
     let made = began.rows(&f).await.len();
     let mut place = (DateTime::UNIX_EPOCH, Uuid::nil());
@@ -353,12 +364,8 @@ async fn occurrences_are_listed_beyond_what_is_made() {
         seen.extend(page);
     }
     let moments: Vec<_> = seen.iter().map(|it| it.occurrence_at).collect();
-    let expected: Vec<_> = began
-        .engine()
-        .after(began.starts_at)
-        .take(seen.len())
-        .map(|it| it.at.to_utc())
-        .collect();
+    let expected: Vec<_> =
+        began.engine().after(began.starts_at).take(seen.len()).map(|it| it.at.to_utc()).collect();
     assert_eq!(moments, expected);
     let rows = seen.iter().filter(|it| it.schedule_id.is_some()).count();
     assert_eq!((rows, seen[made].status.as_str()), (made, "planned"));
