@@ -98,16 +98,13 @@ pub(super) async fn change<K: JobKind>(
         created_by: &run.job.actor,
     };
     schedules::reschedule(tx, &new, asked).await.map_err(failed)?;
-    match still_held {
-        None => {}
-        Some((Code::NotApproved, reason)) => {
-            schedules::await_approval(tx, schedule.id, &reason, None).await.map_err(failed)?;
-        }
-        Some((_, reason)) => {
-            // Paid just now, it goes out at its new time.
-            if billing::share_hold(tx, organization).await.map_err(failed)?.is_some() {
-                schedules::await_payment(tx, schedule.id, &reason, None).await.map_err(failed)?;
-            }
+    if let Some((code, reason)) = still_held {
+        let id = schedule.id;
+        if code == Code::NotApproved {
+            schedules::await_approval(tx, id, &reason, None).await.map_err(failed)?;
+        } else if billing::share_hold(tx, organization).await.map_err(failed)?.is_some() {
+            // Paid just now, it would go out at its new time.
+            schedules::await_payment(tx, id, &reason, None).await.map_err(failed)?;
         }
     }
     if let Some(series) = schedule.parent_schedule_id {
