@@ -123,13 +123,33 @@ grant select on schedule_series to ezre_api, ezre_operator, ezre_scheduler, ezre
 grant insert, update on schedule_series to ezre_worker;
 grant update (tzdb, expanded_to, made, expand_at) on schedule_series to ezre_scheduler;
 
--- Occurrences that nobody has touched are made anew when their series changes.
-grant delete on schedules to ezre_worker;
+-- No login deletes schedules: only occurrences that nothing ever happened to go, when their series changes, to
+-- be made anew. Answers which did.
+create function delete_untouched(ids uuid[]) returns setof uuid
+language sql security definer set search_path = pg_catalog, public, pg_temp as $$
+    delete from schedules
+    where id = any (ids) and parent_schedule_id is not null and status in ('scheduled', 'on_hold')
+      and occurrence_at > now() and not is_moved and not is_edited and attempt_log = '[]'
+    returning id
+$$;
+-- The scheduler gives no schedule another time, but occurrences the one that newer time-zone data says: not where
+-- a person moved them, and not what the clock has turned into jobs.
+create function move_with_zone(ids uuid[], moments timestamptz[]) returns void
+language sql security definer set search_path = pg_catalog, public, pg_temp as $$
+    update schedules s set occurrence_at = n.at, updated_at = now(), prepare_planned_at = null,
+        scheduled_at = case when s.is_moved then s.scheduled_at else n.at end
+    from unnest(ids, moments) as n (id, at)
+    where s.id = n.id and s.parent_schedule_id is not null and s.occurrence_at > now()
+      and s.publish_planned_at is null
+$$;
+revoke all on function delete_untouched(uuid[]), move_with_zone(uuid[], timestamptz[]) from public;
+grant execute on function delete_untouched(uuid[]) to ezre_worker;
+grant execute on function move_with_zone(uuid[], timestamptz[]) to ezre_scheduler;
 -- The scheduler makes occurrences, and counts them.
 grant insert (id, organization_id, content_version_id, platform_connection_id, scheduled_at, wall_time, timezone,
               max_retries, parent_schedule_id, planned_at_local, fold, occurrence_at, occurrence_number,
               catch_up, catch_up_secs, reserve_at, created_by)
     on schedules to ezre_scheduler;
-grant update (scheduled_at, occurrence_at, reserve_at, waits_for) on schedules to ezre_scheduler;
+grant update (reserve_at, waits_for) on schedules to ezre_scheduler;
 grant insert on usage_counts, usage_reservations to ezre_scheduler;
 grant select on organization_limits to ezre_scheduler;

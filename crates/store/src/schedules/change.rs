@@ -139,9 +139,10 @@ fn uuids(ids: &[ScheduleId]) -> Vec<Uuid> {
 /// # Errors
 /// [`crate::Error::Unavailable`].
 pub async fn delete(conn: &mut Conn, ids: &[ScheduleId]) -> Result<()> {
-    let ids = uuids(ids);
-    sqlx::query!("delete from schedules where id = any ($1)", &ids).execute(&mut *conn).await?;
-    crate::usage::release(conn, &ids).await
+    let gone = sqlx::query_scalar!(r#"select delete_untouched($1) as "id!""#, &uuids(ids))
+        .fetch_all(&mut *conn)
+        .await?;
+    crate::usage::release(conn, &gone).await
 }
 
 /// What a locked occurrence waits for.

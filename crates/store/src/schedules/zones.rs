@@ -75,15 +75,7 @@ async fn write(
     moments: &[DateTime<Utc>],
     gone: &[Uuid],
 ) -> Result<()> {
-    sqlx::query!(
-        "update schedules s set occurrence_at = n.at, updated_at = now(), prepare_planned_at = null,
-             scheduled_at = case when s.is_moved then s.scheduled_at else n.at end
-         from unnest($1::uuid[], $2::timestamptz[]) as n (id, at) where s.id = n.id",
-        moved,
-        moments
-    )
-    .execute(&mut *conn)
-    .await?;
+    sqlx::query!("select move_with_zone($1, $2)", moved, moments).execute(&mut *conn).await?;
     sqlx::query!(
         "update schedules set status = 'skipped', status_reason = $2, waits_for = null, awaits_approval = false,
              awaits_payment = false, reserve_at = null, updated_at = now()
