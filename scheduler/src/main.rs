@@ -1,6 +1,6 @@
 //! The scheduler: everything that happens because time passed.
 //!
-//! `plan.rs` turns due schedules into jobs, `refresh.rs` tokens that end soon, `poll.rs` has accounts asked
+//! `expand.rs` turns recurring schedules into their occurrences, `plan.rs` due schedules into jobs, `refresh.rs` tokens that end soon, `poll.rs` has accounts asked
 //! how their posts stand, `aggregate.rs` adds up what they did; `rescue.rs` frees the
 //! jobs of dead workers, `give_back.rs` releases what ended jobs have left reserved, `housekeeping.rs`
 //! keeps the history's partitions and asks for pruning. Any number of schedulers
@@ -10,6 +10,7 @@
 //! **Invariant:** what is due is decided by the database's clock alone.
 
 mod aggregate;
+mod expand;
 mod figures;
 mod give_back;
 mod housekeeping;
@@ -107,6 +108,7 @@ async fn schedule() -> anyhow::Result<()> {
     let scheduler = Arc::new(Scheduler { store, bell, config });
     tracing::info!("scheduler.started");
     tokio::join!(
+        expand::run(scheduler.clone(), shutdown.clone()),
         plan::run(scheduler.clone(), shutdown.clone()),
         refresh::run(scheduler.clone(), shutdown.clone()),
         poll::run(scheduler.clone(), shutdown.clone()),
@@ -139,6 +141,10 @@ const STEP: Duration = Duration::from_secs(90);
 /// What the scheduler does again and again.
 #[derive(Clone, Copy, Debug)]
 enum Step {
+    /// Turns recurring schedules into occurrences.
+    Expand,
+    /// Moves occurrences when this build has newer time-zone data.
+    Zones,
     /// Turns due schedules into publishing jobs.
     Publish,
     /// Turns schedules that come up into preparing jobs.
@@ -162,7 +168,9 @@ enum Step {
 }
 
 impl Step {
-    const ALL: [Step; 10] = [
+    const ALL: [Step; 12] = [
+        Step::Expand,
+        Step::Zones,
         Step::Publish,
         Step::Prepare,
         Step::Mend,
@@ -178,6 +186,8 @@ impl Step {
     /// The name in logs and metrics.
     const fn as_str(self) -> &'static str {
         match self {
+            Step::Expand => "expand",
+            Step::Zones => "zones",
             Step::Publish => "publish",
             Step::Prepare => "prepare",
             Step::Mend => "mend",

@@ -243,6 +243,11 @@ catalogue! {
     CreateSchedule = "schedule.create";
     UpdateSchedule = "schedule.update";
     CancelSchedule = "schedule.cancel";
+    PauseSchedule = "schedule.pause";
+    ResumeSchedule = "schedule.resume";
+    SkipOccurrence = "occurrence.skip";
+    MoveOccurrence = "occurrence.move";
+    EditOccurrence = "occurrence.edit";
     PreparePost = "post.prepare";
     PublishPost = "post.publish";
     ReconcilePost = "post.reconcile";
