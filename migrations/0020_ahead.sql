@@ -12,6 +12,8 @@ create table cadences (
 insert into cadences (step, every, purpose) values
     ('publish',      '250 milliseconds', 'Makes publishing jobs of schedules that come up: one made for right now waits so long at most.'),
     ('prepare',      '250 milliseconds', 'Makes jobs that upload media of schedules that come up.'),
+    ('expand',       '250 milliseconds', 'Makes the next occurrences of series, and has them count against the plan.'),
+    ('zones',        '30 seconds',       'Moves occurrences whose time zone has newer rules in this build.'),
     ('check',        '1 second',         'Makes jobs that check schedules ahead of their time, those that were just made too.'),
     ('recheck',      '1 minute',         'Has schedules checked again that carry a warning, and forgets causes that no schedule has any more.'),
     ('mend',         '5 seconds',        'Mends schedules and jobs that no job cares for any more.'),

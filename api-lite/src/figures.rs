@@ -24,6 +24,12 @@ pub(crate) fn start(telemetry: &Telemetry, database: &Database) {
         Unit::Count,
         "What senders told by webhook, by what came of it: kept, known before, or refused for a reason"
     );
+    for sender in ["x", "stripe"] {
+        received(sender, 0, 0);
+        for reason in ["unverified", "malformed_json", "too_large"] {
+            counter!(DELIVERIES, "sender" => sender, "outcome" => reason).increment(0);
+        }
+    }
     let database = database.clone();
     telemetry.at_scrape(move || {
         let store::Connections { open, idle, most } = database.connections();

@@ -1,6 +1,6 @@
 //! The scheduler: everything that happens because time passed.
 //!
-//! `plan.rs` turns due schedules into jobs, `refresh.rs` tokens that end soon, `poll.rs` has accounts asked
+//! `expand.rs` turns recurring schedules into their occurrences, `plan.rs` due schedules into jobs, `refresh.rs` tokens that end soon, `poll.rs` has accounts asked
 //! how their posts stand, `aggregate.rs` adds up what they did; `rescue.rs` frees the
 //! jobs of dead workers, `give_back.rs` releases what ended jobs have left reserved, `housekeeping.rs`
 //! keeps the history's partitions and asks for pruning, `check.rs` has schedules checked ahead of their time.
@@ -11,6 +11,7 @@
 //! **Invariant:** what is due is decided by the database's clock alone.
 
 mod aggregate;
+mod expand;
 mod cadence;
 mod check;
 mod figures;
@@ -117,6 +118,7 @@ async fn schedule() -> anyhow::Result<()> {
     let scheduler = Arc::new(Scheduler { store, bell, config, cadences });
     tracing::info!("scheduler.started");
     tokio::join!(
+        expand::run(scheduler.clone(), shutdown.clone()),
         cadence::run(scheduler.clone(), shutdown.clone()),
         plan::run(scheduler.clone(), shutdown.clone()),
         check::run(scheduler.clone(), shutdown.clone()),
@@ -151,6 +153,10 @@ const STEP: Duration = Duration::from_secs(90);
 /// What the scheduler does again and again.
 #[derive(Clone, Copy, Debug)]
 enum Step {
+    /// Turns recurring schedules into occurrences.
+    Expand,
+    /// Moves occurrences when this build has newer time-zone data.
+    Zones,
     /// Turns due schedules into publishing jobs.
     Publish,
     /// Turns schedules that come up into preparing jobs.
@@ -180,7 +186,9 @@ enum Step {
 }
 
 impl Step {
-    const ALL: [Step; 13] = [
+    const ALL: [Step; 15] = [
+        Step::Expand,
+        Step::Zones,
         Step::Publish,
         Step::Prepare,
         Step::Check,
@@ -199,6 +207,8 @@ impl Step {
     /// The name in logs, metrics and the table of cadences.
     const fn as_str(self) -> &'static str {
         match self {
+            Step::Expand => "expand",
+            Step::Zones => "zones",
             Step::Publish => "publish",
             Step::Prepare => "prepare",
             Step::Check => "check",

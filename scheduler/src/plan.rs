@@ -1,5 +1,5 @@
 //! Turns schedules into jobs: `post.prepare` well ahead of time, `post.publish` a minute ahead with
-//! its due time; and mends schedules that no job cares for any more.
+//! its due time; says what is missed; and mends schedules that no job cares for any more.
 //!
 //! **Invariant:** a schedule is marked as planned in the transaction that enqueues its job, and has
 //! at most one live publishing job.
@@ -25,6 +25,7 @@ pub(crate) async fn run(scheduler: Arc<Scheduler>, shutdown: CancellationToken) 
 
 impl Scheduler {
     async fn plan_publishing(&self) -> store::Result<()> {
+        self.miss_overdue().await?;
         loop {
             let mut tx = self.store.begin().await?;
             let due = schedules::due_to_publish(&mut tx, self.config.plan_ahead, AT_ONCE).await?;
@@ -37,6 +38,22 @@ impl Scheduler {
             }
             tracing::info!(planned = jobs.len(), "schedules.planned");
             self.ring(Queue::Publish, jobs.len()).await;
+        }
+    }
+
+    /// What is too late goes out no more, and its people hear of it.
+    async fn miss_overdue(&self) -> store::Result<()> {
+        loop {
+            let mut tx = self.store.begin().await?;
+            let missed = schedules::miss_overdue(&mut tx, AT_ONCE).await?;
+            tx.commit().await?;
+            for schedule in &missed {
+                tracing::warn!(schedule.id = %schedule.schedule_id,
+                    organization.id = %schedule.organization_id, "a schedule is missed");
+            }
+            if missed.is_empty() {
+                return Ok(());
+            }
         }
     }
 

@@ -64,6 +64,7 @@ impl Handler for Dispatch {
             Kind::ConnectAccount => self.run(job, stop, accounts::connect_account).await,
             Kind::ImportConnection => self.run(job, stop, accounts::import_connection).await,
             Kind::RefreshConnection => self.run(job, stop, accounts::refresh_connection).await,
+            Kind::CheckConnection => self.run(job, stop, accounts::check_connection).await,
             Kind::DisconnectConnection => {
                 self.run(job, stop, accounts::disconnect_connection).await
             }
@@ -84,6 +85,11 @@ impl Handler for Dispatch {
             Kind::CreateSchedule => self.run(job, stop, publishing::create_schedule).await,
             Kind::UpdateSchedule => self.run(job, stop, publishing::update_schedule).await,
             Kind::CancelSchedule => self.run(job, stop, publishing::cancel_schedule).await,
+            Kind::PauseSchedule => self.run(job, stop, publishing::pause_schedule).await,
+            Kind::ResumeSchedule => self.run(job, stop, publishing::resume_schedule).await,
+            Kind::SkipOccurrence => self.run(job, stop, publishing::skip_occurrence).await,
+            Kind::MoveOccurrence => self.run(job, stop, publishing::move_occurrence).await,
+            Kind::EditOccurrence => self.run(job, stop, publishing::edit_occurrence).await,
             Kind::CheckSchedule => self.run(job, stop, publishing::check_schedule).await,
             Kind::PreparePost => self.run(job, stop, publishing::prepare_post).await,
             Kind::PublishPost => self.run(job, stop, publishing::publish_post).await,

@@ -141,6 +141,20 @@ pub(crate) async fn check(
         Kind::CancelSchedule => {
             its.schedule(decode::<jobs::kinds::CancelSchedule>(args)?.schedule_id).await.map(drop)
         }
+        Kind::PauseSchedule => {
+            let id = decode::<jobs::kinds::PauseSchedule>(args)?.schedule_id;
+            schedules::check_series(its, id).await
+        }
+        Kind::ResumeSchedule => {
+            let id = decode::<jobs::kinds::ResumeSchedule>(args)?.schedule_id;
+            schedules::check_series(its, id).await
+        }
+        Kind::SkipOccurrence => {
+            let id = decode::<jobs::kinds::SkipOccurrence>(args)?.schedule_id;
+            schedules::check_occurrence(&mut its, id).await.map(drop)
+        }
+        Kind::MoveOccurrence => schedules::check_move(its, &decode(args)?).await,
+        Kind::EditOccurrence => schedules::check_edit(its, &decode(args)?).await,
         Kind::ResolvePost => {
             its.schedule(decode::<jobs::kinds::ResolvePost>(args)?.schedule_id).await.map(drop)
         }
@@ -163,6 +177,7 @@ pub(crate) async fn check(
         Kind::AggregateAnalytics
         | Kind::ApplyBilling
         | Kind::EnforceBilling
+        | Kind::CheckConnection
         | Kind::RefreshConnection
         | Kind::CheckSchedule
         | Kind::PreparePost

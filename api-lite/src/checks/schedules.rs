@@ -6,30 +6,57 @@ use chrono::NaiveDateTime;
 
 use super::{Subject, said};
 use crate::problem::Result;
-use jobs::kinds::{CreateSchedule, UpdateSchedule};
-use jobs::{Code, ConnectionId, ContentVersionId, Metric, Problem as JobProblem, wall_time};
-use store::schedules::{self, check_publishable};
+use jobs::kinds::{CreateSchedule, EditOccurrence, MoveOccurrence, UpdateSchedule};
+use jobs::{
+    Code, ConnectionId, ContentVersionId, Metric, Problem as JobProblem, Recurrence, ScheduleId,
+    wall_time,
+};
+use store::schedules::{self, Schedule, check_publishable};
 
 /// A new schedule.
 pub(super) async fn check_new(mut its: Subject<'_, '_>, args: &CreateSchedule) -> Result<()> {
-    its.not_past(args.at, &args.timezone).await?;
-    its.allowance(Metric::ScheduledPosts).await?;
-    let checked = its.publishable(args.content_version_id, args.platform_connection_id).await?;
-    checked.map_err(said)?;
-    its.rights(args.content_version_id, args.platform_connection_id).await
+    if let Some(at) = args.at {
+        its.not_past(at, &args.timezone).await?;
+    }
+    let Some(recurrence) = &args.recurrence else {
+        its.allowance(Metric::ScheduledPosts).await?;
+        let checked = its.publishable(args.content_version_id, args.platform_connection_id).await?;
+        checked.map_err(said)?;
+        return its.rights(args.content_version_id, args.platform_connection_id).await;
+    };
+    // Its occurrences count, each in its own period: a plan that is used up now says nothing of them.
+    its.begins(recurrence, args.at, &args.timezone).await?;
+    let versions = recurrence.content_version_ids.clone();
+    let versions = versions.unwrap_or_else(|| vec![args.content_version_id]);
+    its.all_publishable(&versions, args.platform_connection_id).await?;
+    its.rights(versions[0], args.platform_connection_id).await
 }
 
 /// A change of one: with what stays as it is, it is what a new one must be.
 pub(super) async fn check_change(mut its: Subject<'_, '_>, args: &UpdateSchedule) -> Result<()> {
     let present = its.schedule(args.schedule_id).await?;
+    let timezone = args.timezone.as_deref().unwrap_or(&present.timezone);
+    let connection = args.platform_connection_id.unwrap_or(present.platform_connection_id);
+    if present.is_recurring {
+        if let Some(at) = args.at {
+            its.not_past(at, timezone).await?;
+        }
+        let Some(recurrence) = &args.recurrence else { return Ok(()) };
+        its.begins(recurrence, args.at, timezone).await?;
+        let versions = recurrence.content_version_ids.clone();
+        let only = args.content_version_id.unwrap_or(present.content_version_id);
+        return its.all_publishable(&versions.unwrap_or_else(|| vec![only]), connection).await;
+    }
+    if args.recurrence.is_some() {
+        let message = "only a schedule that recurs already can recur otherwise: create another one";
+        return Err(said(JobProblem::argument("recurrence", message)));
+    }
     if args.at.is_some() || args.timezone.is_some() {
-        let at = args.at.unwrap_or(present.wall_time);
-        its.not_past(at, args.timezone.as_deref().unwrap_or(&present.timezone)).await?;
+        its.not_past(args.at.unwrap_or(present.wall_time), timezone).await?;
     }
     let waits = present.awaits_approval || present.awaits_payment;
     if args.content_version_id.is_some() || args.platform_connection_id.is_some() {
         let version = args.content_version_id.unwrap_or(present.content_version_id);
-        let connection = args.platform_connection_id.unwrap_or(present.platform_connection_id);
         // What waits for a payment may be changed while it waits.
         if let Err(problem) = its.publishable(version, connection).await?
             && !(waits && problem.code == Code::PaymentRequired)
@@ -39,6 +66,40 @@ pub(super) async fn check_change(mut its: Subject<'_, '_>, args: &UpdateSchedule
         its.rights(version, connection).await?;
     }
     Ok(())
+}
+
+/// A schedule that recurs.
+pub(super) async fn check_series(mut its: Subject<'_, '_>, id: ScheduleId) -> Result<()> {
+    if its.schedule(id).await?.is_recurring {
+        return Ok(());
+    }
+    let problem = JobProblem::new(Code::Conflict, "the schedule does not recur");
+    Err(said(problem.at("scheduleId")))
+}
+
+/// An occurrence of one.
+pub(super) async fn check_occurrence(
+    its: &mut Subject<'_, '_>,
+    id: ScheduleId,
+) -> Result<Schedule> {
+    let schedule = its.schedule(id).await?;
+    if schedule.parent_schedule_id.is_some() {
+        return Ok(schedule);
+    }
+    let message = "the schedule is no occurrence of a recurring one";
+    Err(said(JobProblem::new(Code::Conflict, message).at("scheduleId")))
+}
+
+/// Another time for an occurrence.
+pub(super) async fn check_move(mut its: Subject<'_, '_>, args: &MoveOccurrence) -> Result<()> {
+    let present = check_occurrence(&mut its, args.schedule_id).await?;
+    its.not_past(args.at, args.timezone.as_deref().unwrap_or(&present.timezone)).await
+}
+
+/// Other content for an occurrence.
+pub(super) async fn check_edit(mut its: Subject<'_, '_>, args: &EditOccurrence) -> Result<()> {
+    let present = check_occurrence(&mut its, args.schedule_id).await?;
+    its.all_publishable(&[args.content_version_id], present.platform_connection_id).await
 }
 
 impl Subject<'_, '_> {
@@ -53,6 +114,41 @@ impl Subject<'_, '_> {
                 now.format("%FT%TZ")
             );
             return Err(said(JobProblem::argument("at", detail)));
+        }
+        Ok(())
+    }
+
+    /// Whether a recurrence that begins at a wall time, or now, has a first occurrence.
+    async fn begins(
+        &mut self,
+        recurrence: &Recurrence,
+        at: Option<NaiveDateTime>,
+        timezone: &str,
+    ) -> Result<()> {
+        let zone = wall_time::zone(timezone).map_err(said)?;
+        let starts_at = match at {
+            Some(at) => wall_time::moment(at, zone),
+            None => store::now(self.rows.conn().await?).await?,
+        };
+        recurrence.begin(zone, starts_at).map(drop).map_err(said)
+    }
+
+    /// Whether all of these versions, which take turns, may go out on the account.
+    async fn all_publishable(
+        &mut self,
+        versions: &[ContentVersionId],
+        connection: ConnectionId,
+    ) -> Result<()> {
+        for (nth, version) in versions.iter().enumerate() {
+            let of_version = |problem: &JobProblem| {
+                problem.field.as_deref() == Some("args.contentVersionId") && nth > 0
+            };
+            match self.publishable(*version, connection).await? {
+                Err(problem) if of_version(&problem) => {
+                    return Err(said(problem.at(&format!("recurrence.contentVersionIds[{nth}]"))));
+                }
+                checked => checked.map_err(said)?,
+            }
         }
         Ok(())
     }

@@ -226,6 +226,7 @@ catalogue! {
     ConnectAccount = "connection.connect";
     ImportConnection = "connection.import";
     RefreshConnection = "connection.refresh";
+    CheckConnection = "connection.check";
     DisconnectConnection = "connection.disconnect";
     CreateContent = "content.create";
     GenerateContent = "content.generate";
@@ -242,6 +243,11 @@ catalogue! {
     CreateSchedule = "schedule.create";
     UpdateSchedule = "schedule.update";
     CancelSchedule = "schedule.cancel";
+    PauseSchedule = "schedule.pause";
+    ResumeSchedule = "schedule.resume";
+    SkipOccurrence = "occurrence.skip";
+    MoveOccurrence = "occurrence.move";
+    EditOccurrence = "occurrence.edit";
     CheckSchedule = "schedule.check";
     PreparePost = "post.prepare";
     PublishPost = "post.publish";

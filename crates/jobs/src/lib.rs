@@ -8,6 +8,7 @@
 
 pub mod billing;
 mod catalogue;
+mod catch_up;
 pub mod engagement;
 mod failure;
 mod ids;
@@ -19,11 +20,14 @@ mod prose;
 pub mod protocol;
 mod queue;
 pub mod recurrence;
+mod repeat;
 mod retry;
 pub mod review;
+pub mod series;
 pub mod wall_time;
 
 pub use catalogue::{Caller, JobKind, Kind, Scope, Spec, UnknownKind};
+pub use catch_up::CatchUp;
 pub use failure::{Code, Failure, Problem, Wait};
 pub use ids::{
     ApiKeyId, AttachmentId, CommentId, ConnectionId, ContentRequestId, ContentVersionId, EditId,
@@ -36,4 +40,5 @@ pub use job::{
 pub use limit::{Limit, Rate, Usage, limit_patterns};
 pub use metric::Metric;
 pub use queue::{Queue, UnknownQueue};
+pub use repeat::{Begun, Recurrence};
 pub use retry::Retry;

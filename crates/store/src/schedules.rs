@@ -9,6 +9,11 @@
 //! | `ahead.rs`, `warnings.rs` | checks ahead of time, and what they find |
 //! | `near.rs` | what else goes out from an account about some times |
 //! | `plan.rs` | the clock turns schedules into jobs |
+//! | `late.rs` | what becomes of what is late |
+//! | `series.rs`, `change.rs` | recurring schedules, and what people change of them |
+//! | `expand.rs`, `zones.rs` | the clock turns series into occurrences, and moves them with newer time-zone data |
+//! | `reserve.rs` | occurrences begin to count against the plan |
+//! | `occurrences.rs` | what people see of a series |
 //! | `adrift.rs` | schedules whose job ended without a word |
 //!
 //! **Invariant:** every state but the happy ones carries a reason that a person understands.
@@ -16,15 +21,22 @@
 mod adrift;
 mod ahead;
 mod approval;
+mod change;
 mod check;
+mod expand;
+mod late;
+mod occurrences;
 mod near;
 mod payment;
 mod plan;
+mod reserve;
+pub mod series;
 mod status;
 #[cfg(test)]
 mod tests;
 mod warnings;
 mod write;
+mod zones;
 
 use chrono::{DateTime, NaiveDateTime, Utc};
 use serde::Serialize;
@@ -43,16 +55,25 @@ pub use ahead::{
 pub use approval::{
     OnItsWay, await_approval, awaiting, hold_unapproved, of_content, on_its_way, resume,
 };
+pub use change::{
+    Ahead, Place, SeriesJob, Waiting, awaits_its_series, delete, lock_ahead, note, place,
+    series_jobs, wait_for_series,
+};
 pub use check::{Attachment, Publishable, check_publishable};
+pub use expand::{Expanded, expand};
+pub use late::{Missed, Verdict, miss, miss_overdue, verdict};
+pub use occurrences::{Occurrence, occurrences};
+pub use payment::{await_payment, awaiting_payment, hold_unpaid, lock_all};
 pub use near::{Near, near};
-pub use payment::{await_payment, awaiting_payment, hold_unpaid, lock_all, miss};
 pub use plan::{Due, due_to_prepare, due_to_publish};
+pub use reserve::{Counted, count_again, reserve_due};
 pub use status::Status;
 pub use warnings::{Finding, Warning, forget_causes, look, rights, warn};
 pub use write::{
     Entry, LiveJob, Locked, Move, NewSchedule, Prepared, forget_prepared, insert, live_jobs, lock,
     move_to, published, put_on_hold, reschedule, restart, save_prepared,
 };
+pub use zones::follow_zones;
 
 /// A schedule as people see it.
 #[derive(Clone, Debug, Serialize, utoipa::ToSchema)]
@@ -74,7 +95,7 @@ pub struct Schedule {
     /// IANA zone of the wall time.
     pub timezone: String,
     /// `scheduled`, `publishing`, `awaiting_platform`, `published`, `failed`, `unconfirmed`,
-    /// `missed`, `skipped`, `on_hold` or `cancelled`.
+    /// `missed`, `skipped`, `on_hold` or `cancelled`; of a recurring one `active`, `paused` or `ended`.
     pub status: String,
     /// What a person must know about the status.
     pub status_reason: Option<String>,
@@ -82,6 +103,14 @@ pub struct Schedule {
     pub awaits_approval: bool,
     /// Whether it is on hold only because its organization is: it goes on when it pays.
     pub awaits_payment: bool,
+    /// What else it is on hold for, and goes on when it is there: `series`, when the series of which it is
+    /// an occurrence is paused; `quota`, room in the plan.
+    pub waits_for: Option<String>,
+    /// What becomes of it when it is late: `skip`, `latest` or `all`.
+    pub catch_up: String,
+    /// How late it may go out.
+    #[serde(rename = "catchUpWindowSecs")]
+    pub catch_up_secs: i32,
     /// What will keep it from going out, as far as is known now. It is checked when it is made, a day, an
     /// hour and 35 minutes before its time.
     #[schema(value_type = Vec<Warning>)]
@@ -108,6 +137,17 @@ pub struct Schedule {
     pub recurrence_end_date: Option<DateTime<Utc>>,
     /// The recurring schedule of which this is an occurrence.
     pub parent_schedule_id: Option<Uuid>,
+    /// The local time that the series planned for this occurrence, wherever a person moved it.
+    #[schema(value_type = Option<String>, example = "2026-12-24T18:00:00")]
+    pub planned_at_local: Option<NaiveDateTime>,
+    /// Which pass of a local time that exists twice: 0 for the first, and for all others.
+    pub fold: Option<i16>,
+    /// Which of the series' occurrences it is, from 0.
+    pub occurrence_number: Option<i64>,
+    /// Whether a person gave this occurrence another time.
+    pub is_moved: bool,
+    /// Whether a person gave this occurrence other content.
+    pub is_edited: bool,
     /// Who scheduled it.
     pub created_by: String,
     /// When it was scheduled.
@@ -129,6 +169,10 @@ pub struct Filter {
     pub scheduled_from: Option<DateTime<Utc>>,
     /// Only those that go out before this moment.
     pub scheduled_before: Option<DateTime<Utc>>,
+    /// Only occurrences of this series.
+    pub parent_schedule_id: Option<Uuid>,
+    /// Only recurring ones, or only others.
+    pub is_recurring: Option<bool>,
 }
 
 /// One schedule.
@@ -139,12 +183,13 @@ pub async fn get(conn: &mut Conn, id: ScheduleId) -> Result<Option<Schedule>> {
     Ok(sqlx::query_as!(
         Schedule,
         r#"select id, organization_id, content_version_id, platform_connection_id, scheduled_at, wall_time,
-                timezone, status, status_reason, awaits_approval, awaits_payment,
+                timezone, status, status_reason, awaits_approval, awaits_payment, waits_for, catch_up, catch_up_secs,
                 case when status in ('scheduled', 'on_hold') then warnings else '[]' end
                     as "warnings!: Json<Vec<Warning>>",
                 published_post_id, published_post_url,
                 published_at, error_message, retry_count, max_retries, attempt_log, is_recurring, recurrence_pattern,
-                recurrence_end_date, parent_schedule_id, created_by, created_at, updated_at
+                recurrence_end_date, parent_schedule_id, planned_at_local, fold, occurrence_number, is_moved, is_edited,
+                created_by, created_at, updated_at
          from schedules where id = $1"#,
         id.0
     )
@@ -160,18 +205,21 @@ pub async fn list(conn: &mut Conn, filter: &Filter, page: Page) -> Result<Vec<Sc
     Ok(sqlx::query_as!(
         Schedule,
         r#"select id, organization_id, content_version_id, platform_connection_id, scheduled_at, wall_time,
-                timezone, status, status_reason, awaits_approval, awaits_payment,
+                timezone, status, status_reason, awaits_approval, awaits_payment, waits_for, catch_up, catch_up_secs,
                 case when status in ('scheduled', 'on_hold') then warnings else '[]' end
                     as "warnings!: Json<Vec<Warning>>",
                 published_post_id, published_post_url,
                 published_at, error_message, retry_count, max_retries, attempt_log, is_recurring, recurrence_pattern,
-                recurrence_end_date, parent_schedule_id, created_by, created_at, updated_at
+                recurrence_end_date, parent_schedule_id, planned_at_local, fold, occurrence_number, is_moved, is_edited,
+                created_by, created_at, updated_at
          from schedules
          where id < $1 and ($3::text is null or status = $3)
            and ($4::uuid is null or platform_connection_id = $4)
            and ($5::uuid is null or content_version_id = $5)
            and ($6::timestamptz is null or scheduled_at >= $6)
            and ($7::timestamptz is null or scheduled_at < $7)
+           and ($8::uuid is null or parent_schedule_id = $8)
+           and ($9::bool is null or is_recurring = $9)
          order by id desc limit $2"#,
         page.below(),
         page.limit,
@@ -179,7 +227,9 @@ pub async fn list(conn: &mut Conn, filter: &Filter, page: Page) -> Result<Vec<Sc
         filter.platform_connection_id,
         filter.content_version_id,
         filter.scheduled_from,
-        filter.scheduled_before
+        filter.scheduled_before,
+        filter.parent_schedule_id,
+        filter.is_recurring
     )
     .fetch_all(conn)
     .await?)

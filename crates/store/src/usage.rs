@@ -305,6 +305,40 @@ pub async fn end(conn: &mut Conn, subject: Uuid, how: Ended) -> Result<bool> {
     Ok(done.rows_affected() > 0)
 }
 
+/// Releases the reservations of these subjects, of those that have one.
+///
+/// # Errors
+/// [`crate::Error::Unavailable`].
+pub async fn release(conn: &mut Conn, subjects: &[Uuid]) -> Result<()> {
+    if subjects.is_empty() {
+        return Ok(());
+    }
+    sqlx::query!(
+        "with gone as (
+             delete from usage_reservations where subject_id = any ($1)
+             returning organization_id, metric, period_start
+         ),
+         counts as (
+             select organization_id, metric, period_start, count(*)::int as n from gone
+             group by organization_id, metric, period_start
+         ),
+         -- In one order, so that two who do this at once wait for each other.
+         locked as (
+             select c.organization_id, c.metric, c.period_start, n.n
+             from usage_counts c join counts n using (organization_id, metric, period_start)
+             order by c.organization_id, c.metric, c.period_start for update of c
+         )
+         update usage_counts c set reserved = c.reserved - l.n
+         from locked l
+         where c.organization_id = l.organization_id and c.metric = l.metric
+           and c.period_start = l.period_start",
+        subjects
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
 /// Releases at most `limit` reservations whose job is no longer live; says how many.
 ///
 /// # Errors

@@ -13,6 +13,7 @@
 //! | `api/` | bad input, idempotency, batches, limits, keys |
 //! | `billing/` | what Stripe tells decides what an organization may do |
 //! | `generation/` | content and images within the plan; nothing counts or costs twice |
+//! | `recurring/` | series, their occurrences, and what is late |
 //! | `security/` | the real logins attacked; secrets looked for everywhere |
 //! | `chaos.rs` | everything at once, briefly |
 //! | `seen/` | metrics, alerts and health, as operators meet them |
@@ -30,6 +31,7 @@ mod engagement;
 mod generation;
 mod publishing;
 mod queue;
+mod recurring;
 mod review;
 mod security;
 mod seen;

@@ -2,6 +2,7 @@
 //!
 //! **Invariant:** tokens are in the clear only while the network is asked whose they are.
 
+mod check_connection;
 mod connect_account;
 mod disconnect_connection;
 mod import_connection;
@@ -9,6 +10,7 @@ mod refresh_connection;
 mod store_account;
 pub(crate) mod tokens;
 
+pub(crate) use check_connection::check_connection;
 pub(crate) use connect_account::connect_account;
 pub(crate) use disconnect_connection::disconnect_connection;
 pub(crate) use import_connection::import_connection;

@@ -1,10 +1,9 @@
 //! `billing.enforce`: what is scheduled is held while its organization is on hold, and goes on when it
 //! pays.
 //!
-//! **Invariant:** nothing goes out later than an hour after its time because of this; what is on its way
+//! **Invariant:** nothing goes out later than its policy allows because of this; what is on its way
 //! is left alone.
 
-use chrono::TimeDelta;
 use serde_json::json;
 
 use super::follow::tell;
@@ -12,15 +11,12 @@ use crate::publishing::settle;
 use crate::run::{Answer, Run, failed};
 use jobs::kinds::{EnforceBilling, EnforcedBilling};
 use jobs::{Code, Failure, OrganizationId, Problem};
-use store::schedules::{self, Entry, Locked, Move, Status};
+use store::schedules::{self, Entry, Locked, Move, Status, Verdict};
 use store::usage::unpaid;
 use store::{Claimed, billing, content_requests};
 
 /// How many schedules go on in one transaction.
 const BATCH: i64 = 200;
-
-/// How late a schedule may go out after a hold.
-const LATEST: TimeDelta = TimeDelta::hours(1);
 
 /// Why schedules go on.
 const PAID: &str = "The subscription is paid again.";
@@ -101,12 +97,12 @@ async fn go_on(
     output: &mut EnforcedBilling,
 ) -> Result<(), Failure> {
     let entry = |outcome, message| Entry { at: schedule.now, outcome, message, attempt: None };
-    if schedule.scheduled_at < schedule.now - LATEST {
-        let reason = "Its time passed more than an hour before the subscription was paid. Give it \
-                      another one.";
-        schedules::miss(tx, schedule.id, entry("missed", reason)).await.map_err(failed)?;
+    let verdict = schedules::verdict(tx, schedule.id).await.map_err(failed)?;
+    if let Verdict::Missed { reason } = verdict {
+        let reason = format!("The subscription was not paid in time. {reason}");
+        schedules::miss(tx, schedule, entry("missed", &reason)).await.map_err(failed)?;
         output.missed += 1;
-        return settle::tell(tx, schedule, "post.missed", reason).await;
+        return Ok(());
     }
     let checked = schedules::check_publishable(
         tx,

@@ -21,7 +21,7 @@ use jobs::{
 use platforms::Platform;
 use store::content_reviews::{self, NewReview};
 use store::content_versions::{self, ContentVersion};
-use store::schedules::{self, Entry, Locked, Move, OnItsWay, Status};
+use store::schedules::{self, Entry, Locked, Move, OnItsWay, Status, Verdict};
 use store::{Claimed, billing, content_requests, events};
 
 /// How often the locks are taken anew because the content was scheduled in between.
@@ -258,11 +258,6 @@ pub(crate) struct Resumed {
     pub(crate) on_hold: Vec<ScheduleId>,
 }
 
-fn passed(schedule: &Locked) -> Option<String> {
-    (schedule.scheduled_at <= schedule.now)
-        .then(|| "Its time has passed meanwhile: give it another one.".to_owned())
-}
-
 /// Makes a locked schedule wait for a payment; `false` when its organization paid just now.
 async fn await_payment(tx: &mut Claimed, schedule: &Locked, reason: &str) -> Result<bool, Failure> {
     if billing::share_hold(tx, schedule.organization_id).await.map_err(failed)?.is_none() {
@@ -296,12 +291,20 @@ pub(crate) async fn resume(
                     outcome.on_hold.push(schedule.id);
                     continue;
                 }
-                passed(schedule)
+                None
             }
             Err(problem) => Some(problem.message),
-            Ok(_) => passed(schedule),
+            Ok(_) => None,
         };
         let Some(obstacle) = obstacle else {
+            let verdict = schedules::verdict(tx, schedule.id).await.map_err(failed)?;
+            if let Verdict::Missed { reason } = verdict {
+                let reason = format!("{why} {reason}");
+                let entry =
+                    Entry { at: schedule.now, outcome: "missed", message: &reason, attempt: None };
+                schedules::miss(tx, schedule, entry).await.map_err(failed)?;
+                continue;
+            }
             let entry = Entry { at: schedule.now, outcome: "resumed", message: why, attempt: None };
             schedules::resume(tx, schedule.id, &entry).await.map_err(failed)?;
             settle::tell(tx, schedule, "post.resumed", why).await?;

@@ -1,4 +1,4 @@
-//! `engagement.ingest`: what a network told by webhook becomes events, or ends a post or a connection.
+//! `engagement.ingest`: what a network told by webhook becomes events, ends posts, or has accounts checked.
 //!
 //! **Invariant:** what an event changes and what is noted of it are true in one transaction; an event that is
 //! not understood fails nothing.
@@ -8,22 +8,18 @@ use std::collections::BTreeMap;
 use super::gone;
 use crate::figures;
 use crate::run::{Answer, Run, failed};
-use jobs::Failure;
-use jobs::kinds::{IngestEngagement, IngestedEngagement};
+use jobs::kinds::{CheckConnection, IngestEngagement, IngestedEngagement};
+use jobs::{Failure, NewJob, Origin};
 use platforms::Platform;
 use platforms::webhooks::Meaning;
 use platforms::x::activity;
 use store::Claimed;
-use store::connections::refresh;
+use store::connections::refresh::{self, Doubted};
 use store::engagement::{self, Happened};
 use store::webhook_events::{self, Kept, Looked, Outcome};
 
 /// The network whose events these are: the only one that tells by webhook so far.
 const PLATFORM: Platform = Platform::Twitter;
-
-/// What is said to people whose account it was.
-const REVOKED: &str =
-    "Reconnect needed: the access was taken back at the network. Connect the account again.";
 
 /// Takes in what a network told.
 pub(crate) async fn ingest_engagement(run: Run<IngestEngagement>) -> Answer<IngestEngagement> {
@@ -40,7 +36,7 @@ pub(crate) async fn ingest_engagement(run: Run<IngestEngagement>) -> Answer<Inge
         let mut subject = None;
         for meaning in meanings {
             let (of_meaning, of_subject) =
-                take_in(&mut tx, event, meaning, &posts, &mut happened).await?;
+                take_in(&run, &mut tx, event, meaning, &posts, &mut happened).await?;
             outcome = more_telling(outcome, of_meaning);
             subject = subject.or(of_subject);
         }
@@ -76,8 +72,18 @@ async fn known_posts(tx: &mut Claimed, read: &[(&Kept, Vec<Meaning>)]) -> Result
     engagement::posts(tx, PLATFORM, &ids).await.map_err(failed)
 }
 
+/// The network is asked itself: it may speak of another grant than ours, such as one that we ended.
+fn checking(tokens: &Doubted) -> NewJob {
+    let Doubted { connection_id, organization_id, version } = *tokens;
+    let args = CheckConnection { connection_id, token_version: version };
+    let mut job = NewJob::new(Origin::Worker, Some(organization_id), &args);
+    job.unique_key = Some(refresh::check_key(connection_id, version));
+    job
+}
+
 /// Does what one thing that was told asks for; answers what came of it, and whom it is about.
 async fn take_in<'a>(
+    run: &Run<IngestEngagement>,
     tx: &mut Claimed,
     event: &Kept,
     meaning: &'a Meaning,
@@ -110,11 +116,12 @@ async fn take_in<'a>(
         }
         Meaning::AccessRevoked { account_id, occurred_at } => {
             let at = occurred_at.unwrap_or(event.received_at);
-            let ended = refresh::revoked(tx, PLATFORM, account_id, at, REVOKED);
-            let outcome = match ended.await.map_err(failed)? {
-                0 => Outcome::Unmatched,
-                _ => Outcome::Applied,
-            };
+            let doubted =
+                refresh::older_than(tx, PLATFORM, account_id, at).await.map_err(failed)?;
+            for tokens in &doubted {
+                run.ask_for(tx, checking(tokens)).await?;
+            }
+            let outcome = if doubted.is_empty() { Outcome::Unmatched } else { Outcome::Applied };
             Ok((outcome, Some(account_id)))
         }
         Meaning::Nothing => Ok((Outcome::Ignored, None)),

@@ -1,4 +1,4 @@
-//! `schedule.create`: one content version to one account at one moment.
+//! `schedule.create`: one content version to one account at one moment, or again and again.
 //!
 //! It counts from now on: cancelling it gives it back, and what fails may be tried again.
 //!
@@ -12,6 +12,8 @@ use jobs::kinds::{CreateSchedule, CreatedSchedule};
 use jobs::{
     Code, ConnectionId, ContentVersionId, Failure, OrganizationId, Problem, ScheduleId, wall_time,
 };
+use std::collections::BTreeSet;
+use store::schedules::series::{self, NewSeries};
 use store::schedules::{self, NewSchedule};
 use store::usage::{self, Metric};
 use store::{Claimed, content_requests};
@@ -21,33 +23,58 @@ pub(crate) async fn create_schedule(run: Run<CreateSchedule>) -> Answer<CreateSc
     let args = &run.args;
     let organization = run.organization()?;
     let zone = wall_time::zone(&args.timezone).map_err(Failure::Dead)?;
-    let scheduled_at = wall_time::moment(args.at, zone);
     let mut tx = run.begin().await?;
-    ahead(scheduled_at, store::now(&mut tx).await.map_err(failed)?).map_err(Failure::Dead)?;
-    content_requests::share(&mut tx, args.content_version_id).await.map_err(failed)?;
-    schedules::check_publishable(
-        &mut tx,
-        organization,
-        args.content_version_id,
-        args.platform_connection_id,
-    )
-    .await
-    .map_err(failed)?
-    .map_err(Failure::Dead)?;
-    may_publish(&mut tx, organization, args.content_version_id, args.platform_connection_id)
-        .await?;
+    let now = store::now(&mut tx).await.map_err(failed)?;
+    let asked = args.at.map(|at| wall_time::moment(at, zone));
+    if let Some(asked) = asked {
+        ahead(asked, now).map_err(Failure::Dead)?;
+    }
+    let begun = match &args.recurrence {
+        None => None,
+        Some(it) => Some((it, it.begin(zone, asked.unwrap_or(now)).map_err(Failure::Dead)?)),
+    };
+    let versions = match args.recurrence.as_ref().and_then(|it| it.content_version_ids.clone()) {
+        Some(versions) => versions,
+        None => vec![args.content_version_id],
+    };
+    publishable(&mut tx, organization, &versions, args.platform_connection_id).await?;
+    for version in versions.iter().collect::<BTreeSet<_>>() {
+        may_publish(&mut tx, organization, *version, args.platform_connection_id).await?;
+    }
     let id = ScheduleId(run.job.id.derive("schedule"));
+    let first = begun.as_ref().map(|(_, begun)| begun.first);
+    let (Some(scheduled_at), Some(wall_time)) = (
+        first.map(|first| first.at.to_utc()).or(asked),
+        first.map(|first| first.planned).or(args.at),
+    ) else {
+        let message = "expected a wall time, or a recurrence";
+        return Err(Failure::Dead(Problem::argument("at", message)));
+    };
     let new = NewSchedule {
         id,
         organization_id: organization,
         content_version_id: args.content_version_id,
         platform_connection_id: args.platform_connection_id,
         scheduled_at,
-        wall_time: args.at,
+        wall_time,
         timezone: &args.timezone,
         max_retries: i32::try_from(args.max_retries).unwrap_or(i32::MAX),
+        catch_up: args.catch_up,
+        catch_up_secs: args.catch_up.secs(args.catch_up_window_secs),
         created_by: &run.job.actor,
     };
+    if let Some((recurrence, begun)) = begun {
+        let series = NewSeries {
+            rule: &recurrence.rule,
+            ends_at: begun.ends_at,
+            most: recurrence.count,
+            versions: &versions,
+            starts_at: asked.unwrap_or(now),
+        };
+        // Its occurrences count, each in its own period.
+        series::insert(&mut tx, &new, &series).await.map_err(failed)?;
+        return run.end(tx, &CreatedSchedule { schedule_id: id, scheduled_at }).await;
+    }
     schedules::insert(&mut tx, &new).await.map_err(failed)?;
     // Last, because others of the organization wait for its lock.
     let reserved = usage::reserve(&mut tx, organization, Metric::ScheduledPosts, id.0, None).await;
@@ -55,6 +82,33 @@ pub(crate) async fn create_schedule(run: Run<CreateSchedule>) -> Answer<CreateSc
         return Err(Failure::Dead(problem));
     }
     run.end(tx, &CreatedSchedule { schedule_id: id, scheduled_at }).await
+}
+
+/// Checks that each of these versions may go out on the account, and keeps them as they are.
+pub(super) async fn publishable(
+    tx: &mut Claimed,
+    organization: OrganizationId,
+    versions: &[ContentVersionId],
+    connection: ConnectionId,
+) -> Result<(), Failure> {
+    let mut seen = BTreeSet::new();
+    for (nth, version) in versions.iter().enumerate().filter(|(_, version)| seen.insert(**version))
+    {
+        content_requests::share(tx, *version).await.map_err(failed)?;
+        let checked = schedules::check_publishable(tx, organization, *version, connection);
+        checked.await.map_err(failed)?.map_err(|problem| Failure::Dead(in_turn(problem, nth)))?;
+    }
+    Ok(())
+}
+
+/// A problem with the version that is the nth of those that take turns.
+fn in_turn(problem: Problem, nth: usize) -> Problem {
+    match problem.field.as_deref() {
+        Some("args.contentVersionId") if nth > 0 => {
+            problem.at(&format!("recurrence.contentVersionIds[{nth}]"))
+        }
+        _ => problem,
+    }
 }
 
 /// Refuses an account that was connected without the rights that the post needs.

@@ -22,7 +22,7 @@ use connectors::{Closed, Commit, Draft, Posted};
 use jobs::kinds::{PublishPost, PublishedPost};
 use jobs::{Code, Failure, IntentId, Problem, Wait, account_key};
 use store::intents::{self, Closing, Intent, NewIntent, Standing};
-use store::schedules::{self, Locked, Move, Status};
+use store::schedules::{self, Locked, Move, Status, Verdict};
 use store::{Claimed, ledger};
 
 /// How long a post waits for another one with the same text.
@@ -79,6 +79,23 @@ async fn begin(run: &Run<PublishPost>) -> Step<Target> {
         };
         return Err(Failure::Snooze { until: schedule.scheduled_at, why, close: false });
     }
+    if schedule.status == Status::Scheduled && !of_ours(schedule.last_outcome.as_deref()) {
+        match schedules::verdict(&mut tx, schedule.id).await.map_err(failed)? {
+            Verdict::Go => {}
+            Verdict::Wait => {
+                let next =
+                    later("catch_up", "what its series planned is looked at", &schedule, None);
+                return settle(run, tx, &schedule, next, publish_outcome)
+                    .await
+                    .map(ControlFlow::Break);
+            }
+            Verdict::Missed { reason } => {
+                let entry = entry(run, schedule.now, "missed", &reason);
+                schedules::miss(&mut tx, &schedule, entry).await.map_err(failed)?;
+                return run.end(tx, &publish_outcome(Status::Missed)).await.map(ControlFlow::Break);
+            }
+        }
+    }
     let target = match target::open(run, &mut tx, &schedule).await? {
         Ok(target) => target,
         Err(next) => {
@@ -91,6 +108,14 @@ async fn begin(run: &Run<PublishPost>) -> Step<Target> {
     }
     tx.commit().await.map_err(failed)?;
     Ok(ControlFlow::Continue(target))
+}
+
+/// Whether a schedule is late because of what was tried, or because a person wants it late: it was taken in hand
+/// in time, and its retries or the person say how long to go on. Downtimes and waiting for a reconnection are
+/// no such reasons.
+fn of_ours(last_outcome: Option<&str>) -> bool {
+    let ours = ["retry", "rate_limited", "quota", "look_up", "retried", "resolved", "refreshing"];
+    last_outcome.is_some_and(|outcome| ours.contains(&outcome))
 }
 
 async fn over(

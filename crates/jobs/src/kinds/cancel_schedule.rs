@@ -1,4 +1,4 @@
-//! `schedule.cancel`: Cancels a schedule that has not gone out.
+//! `schedule.cancel`: Cancels a schedule that has not gone out; ends a recurring one, and cancels what is ahead of it.
 
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
@@ -27,7 +27,7 @@ pub struct CancelledSchedule {
 impl JobKind for CancelSchedule {
     const KIND: Kind = Kind::CancelSchedule;
     const SPEC: Spec = Spec {
-        summary: "Cancels a schedule that has not gone out.",
+        summary: "Cancels a schedule that has not gone out; ends a recurring one, and cancels what is ahead of it.",
         args_version: 1,
         queue: Queue::Interactive,
         caller: Caller::Organization(Scope::SchedulesWrite),

@@ -245,46 +245,6 @@ pub async fn give_up(
         tell(conn, organization, id, "connection.reconnect_soon", &message).await?;
         return Ok(GaveUp::WorksUntil(ends_at));
     }
-    disconnect(conn, OrganizationId(row.organization_id), id, reason).await?;
-    Ok(GaveUp::Disconnected)
-}
-
-/// The network says that the grants of an account ended at a moment, whoever has connected it: those
-/// connections that are older end. Says how many.
-///
-/// # Errors
-/// [`crate::Error::Unavailable`].
-pub async fn revoked(
-    conn: &mut Conn,
-    platform: Platform,
-    account_id: &str,
-    at: DateTime<Utc>,
-    reason: &str,
-) -> Result<usize> {
-    let rows = sqlx::query!(
-        "select id, organization_id from platform_connections
-         where platform = $1 and account_id = $2 and is_active and tokens_at <= $3
-         order by id for update",
-        platform.as_str(),
-        account_id,
-        at
-    )
-    .fetch_all(&mut *conn)
-    .await?;
-    for row in &rows {
-        let organization = OrganizationId(row.organization_id);
-        disconnect(conn, organization, ConnectionId(row.id), reason).await?;
-    }
-    Ok(rows.len())
-}
-
-/// Makes a locked account unusable, tells its people, and lets its jobs wait until it is connected again.
-async fn disconnect(
-    conn: &mut Conn,
-    organization: OrganizationId,
-    id: ConnectionId,
-    reason: &str,
-) -> Result<()> {
     sqlx::query!(
         "update platform_connections set is_active = false, inactive_reason = $2, refresh_owner = null,
              refresh_until = null, updated_at = now() where id = $1",
@@ -295,7 +255,52 @@ async fn disconnect(
     .await?;
     ledger::close_key(&mut *conn, &connection_key(id), None, reason).await?;
     ledger::look_again(&mut *conn, &connection_key(id)).await?;
-    tell(conn, organization, id, "connection.reconnect_needed", reason).await
+    let organization = OrganizationId(row.organization_id);
+    tell(conn, organization, id, "connection.reconnect_needed", reason).await?;
+    Ok(GaveUp::Disconnected)
+}
+
+/// An account's tokens, of which somebody says that they are over.
+#[derive(Clone, Copy, Debug)]
+pub struct Doubted {
+    /// The account.
+    pub connection_id: ConnectionId,
+    /// Whose it is.
+    pub organization_id: OrganizationId,
+    /// Which tokens.
+    pub version: i64,
+}
+
+/// The tokens of an account, whoever has connected it, that are older than this moment.
+///
+/// # Errors
+/// [`crate::Error::Unavailable`].
+pub async fn older_than(
+    conn: &mut Conn,
+    platform: Platform,
+    account_id: &str,
+    at: DateTime<Utc>,
+) -> Result<Vec<Doubted>> {
+    let rows = sqlx::query!(
+        "select id, organization_id, token_version from platform_connections
+         where platform = $1 and account_id = $2 and is_active and tokens_at <= $3 order by id",
+        platform.as_str(),
+        account_id,
+        at
+    )
+    .fetch_all(conn)
+    .await?;
+    let doubted = rows.into_iter().map(|row| Doubted {
+        connection_id: ConnectionId(row.id),
+        organization_id: OrganizationId(row.organization_id),
+        version: row.token_version,
+    });
+    Ok(doubted.collect())
+}
+
+/// The key under which at most one job asks the network of these tokens.
+pub fn check_key(connection: ConnectionId, version: i64) -> String {
+    format!("connection.check:{connection}:{version}")
 }
 
 /// Tells the account's people.

@@ -79,7 +79,7 @@ pub async fn await_approval(
     entry: Option<&Entry<'_>>,
 ) -> Result<()> {
     sqlx::query!(
-        "update schedules set status = 'on_hold', status_reason = $2, awaits_approval = true, awaits_payment = false,
+        "update schedules set status = 'on_hold', status_reason = $2, awaits_approval = true, awaits_payment = false, waits_for = null,
              attempt_log = attempt_log || $3, updated_at = now()
          where id = $1",
         id.0,
@@ -97,7 +97,7 @@ pub async fn await_approval(
 /// [`crate::Error::Unavailable`].
 pub async fn resume(conn: &mut Conn, id: ScheduleId, entry: &Entry<'_>) -> Result<()> {
     sqlx::query!(
-        "update schedules set status = 'scheduled', status_reason = null, awaits_approval = false, awaits_payment = false,
+        "update schedules set status = 'scheduled', status_reason = null, awaits_approval = false, awaits_payment = false, waits_for = null,
              prepare_planned_at = null, publish_planned_at = null,
              attempt_log = attempt_log || $2, updated_at = now()
          where id = $1",
@@ -126,7 +126,7 @@ pub async fn hold_unapproved(
                and v.approved_hash is distinct from content_hash(v)
              order by s.id for update of s
          )
-         update schedules set status = 'on_hold', status_reason = $2, awaits_approval = true, awaits_payment = false,
+         update schedules set status = 'on_hold', status_reason = $2, awaits_approval = true, awaits_payment = false, waits_for = null,
              updated_at = now()
          from waiting where schedules.id = waiting.id
          returning schedules.id",

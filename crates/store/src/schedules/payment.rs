@@ -8,8 +8,8 @@ mod tests;
 
 use uuid::Uuid;
 
+use super::Entry;
 use super::write::lines;
-use super::{Entry, Move, Status, move_to};
 use crate::{Conn, Result};
 use jobs::{OrganizationId, ScheduleId};
 
@@ -39,7 +39,7 @@ pub async fn hold_unpaid(conn: &mut Conn, locked: &[ScheduleId], entry: &Entry<'
     let held = sqlx::query_scalar!(
         r#"with held as (
              update schedules s
-             set status = 'on_hold', status_reason = $2, awaits_payment = true,
+             set status = 'on_hold', status_reason = $2, awaits_payment = true, waits_for = null,
                  attempt_log = attempt_log || $3, updated_at = now()
              where id = any ($1) and status in ('scheduled', 'publishing')
                and not exists (select from publish_intents i where i.schedule_id = s.id
@@ -76,7 +76,7 @@ pub async fn await_payment(
 ) -> Result<()> {
     sqlx::query!(
         "update schedules set status = 'on_hold', status_reason = $2, awaits_approval = false,
-             awaits_payment = true, attempt_log = attempt_log || $3, updated_at = now()
+             awaits_payment = true, waits_for = null, attempt_log = attempt_log || $3, updated_at = now()
          where id = $1",
         id.0,
         reason,
@@ -104,14 +104,4 @@ pub async fn awaiting_payment(
     .fetch_all(conn)
     .await?;
     Ok(ids.into_iter().map(ScheduleId).collect())
-}
-
-/// Writes that the moment of a locked schedule passed while it was on hold.
-///
-/// # Errors
-/// [`crate::Error::Unavailable`].
-pub async fn miss(conn: &mut Conn, id: ScheduleId, entry: Entry<'_>) -> Result<()> {
-    let reason = Some(entry.message);
-    let change = Move { reason, entry: Some(entry), ..Move::to(Status::Missed) };
-    move_to(conn, id, &change).await
 }

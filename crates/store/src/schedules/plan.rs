@@ -3,7 +3,7 @@
 //! The scheduler calls these and enqueues the jobs in the same transaction.
 //!
 //! **Invariant:** a schedule is marked as planned in the transaction that enqueues its job, so that
-//! schedulers may race.
+//! schedulers may race; what is too late by its policy is never planned (`late.rs`).
 
 use chrono::{DateTime, Utc};
 use std::time::Duration;
@@ -42,6 +42,7 @@ pub async fn due_to_publish(conn: &mut Conn, ahead: Duration, limit: i64) -> Res
              select s.id from schedules s
              where s.status = 'scheduled' and not s.is_recurring and s.publish_planned_at is null
                and s.scheduled_at <= now() + make_interval(secs => $1)
+               and s.reserve_at is null and late_verdict(s) = 'go'
              order by s.scheduled_at limit $2 for update skip locked
          )
          update schedules s set publish_planned_at = now()
@@ -80,6 +81,7 @@ pub async fn due_to_prepare(conn: &mut Conn, ahead: Duration, limit: i64) -> Res
              select s.id from schedules s
              where s.status = 'scheduled' and not s.is_recurring and s.prepare_planned_at is null
                and s.scheduled_at <= now() + make_interval(secs => $1)
+               and s.reserve_at is null
              order by s.scheduled_at limit $2 for update skip locked
          )
          update schedules s set prepare_planned_at = now()

@@ -27,11 +27,17 @@ pub enum Status {
     OnHold,
     /// No longer wanted.
     Cancelled,
+    /// It recurs: its occurrences go out.
+    Active,
+    /// It recurs: its occurrences wait for a person.
+    Paused,
+    /// It recurred: there are no more occurrences.
+    Ended,
 }
 
 impl Status {
     /// Every state.
-    pub const ALL: [Status; 10] = [
+    pub const ALL: [Status; 13] = [
         Status::Scheduled,
         Status::Publishing,
         Status::AwaitingPlatform,
@@ -42,6 +48,9 @@ impl Status {
         Status::Skipped,
         Status::OnHold,
         Status::Cancelled,
+        Status::Active,
+        Status::Paused,
+        Status::Ended,
     ];
 
     /// The word in rows and on the wire.
@@ -57,6 +66,9 @@ impl Status {
             Status::Skipped => "skipped",
             Status::OnHold => "on_hold",
             Status::Cancelled => "cancelled",
+            Status::Active => "active",
+            Status::Paused => "paused",
+            Status::Ended => "ended",
         }
     }
 

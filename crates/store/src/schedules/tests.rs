@@ -2,6 +2,9 @@
 
 #![expect(clippy::unwrap_used, reason = "tests")]
 
+mod late;
+mod recurring;
+
 use chrono::{TimeDelta, Utc};
 use serde_json::json;
 use std::time::Duration;
@@ -11,7 +14,8 @@ use super::*;
 use crate::intents::{self, Closing, NewIntent, Standing};
 use crate::testing::Scratch;
 use crate::{
-    Claim, Login, Store, Tx, connections, content_requests, content_versions, ledger, organizations,
+    Claim, Login, Store, Tx, connections, content_requests, content_versions, ledger,
+    organizations, usage,
 };
 use jobs::kinds::PublishPost;
 use jobs::{AttachmentId, Code, ContentRequestId, IntentId, JobId, NewJob, Origin, PostId};
@@ -84,6 +88,26 @@ impl Fixture {
         Fixture { scratch, worker, scheduler, organization, connection, request, version }
     }
 
+    /// Another text of the same request.
+    async fn another_version(&self) -> ContentVersionId {
+        let id = ContentVersionId::new();
+        let new = content_versions::NewContentVersion {
+            id,
+            organization: self.organization,
+            content_request: self.request,
+            platform: "TWITTER",
+            text: "hello again",
+            suggested_hashtags: &[],
+            suggested_image_prompt: None,
+            is_selected: false,
+            created_by: "ann",
+        };
+        let mut tx = self.begin().await;
+        content_versions::insert(&mut tx, new).await.unwrap();
+        tx.commit().await.unwrap();
+        id
+    }
+
     /// A schedule that went silent a minute ago, in this status.
     pub(super) async fn silent(&self, status: &str, planned: bool) -> ScheduleId {
         let id = ScheduleId::new();
@@ -98,6 +122,8 @@ impl Fixture {
             wall_time: at.naive_utc(),
             timezone: "UTC",
             max_retries: 3,
+            catch_up: jobs::CatchUp::Latest,
+            catch_up_secs: 3600,
             created_by: "ann",
         };
         insert(&mut tx, &new).await.unwrap();

@@ -13,7 +13,9 @@ use uuid::Uuid;
 use super::{Status, prepare_key, publish_key};
 use crate::connections::platform;
 use crate::{Conn, Result};
-use jobs::{AttachmentId, ConnectionId, ContentVersionId, JobId, OrganizationId, ScheduleId};
+use jobs::{
+    AttachmentId, CatchUp, ConnectionId, ContentVersionId, JobId, OrganizationId, ScheduleId,
+};
 use platforms::Platform;
 
 /// A schedule to be made.
@@ -35,6 +37,10 @@ pub struct NewSchedule<'a> {
     pub timezone: &'a str,
     /// How often a failed attempt is repeated.
     pub max_retries: i32,
+    /// What becomes of it when it is late.
+    pub catch_up: CatchUp,
+    /// How late it may go out.
+    pub catch_up_secs: i32,
     /// Who schedules it.
     pub created_by: &'a str,
 }
@@ -46,8 +52,8 @@ pub struct NewSchedule<'a> {
 pub async fn insert(conn: &mut Conn, new: &NewSchedule<'_>) -> Result<()> {
     sqlx::query!(
         "insert into schedules (id, organization_id, content_version_id, platform_connection_id,
-             scheduled_at, wall_time, timezone, max_retries, created_by)
-         values ($1, $2, $3, $4, $5, $6, $7, $8, $9) on conflict (id) do nothing",
+             scheduled_at, wall_time, timezone, max_retries, created_by, catch_up, catch_up_secs)
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) on conflict (id) do nothing",
         new.id.0,
         new.organization_id.0,
         new.content_version_id.0,
@@ -56,7 +62,9 @@ pub async fn insert(conn: &mut Conn, new: &NewSchedule<'_>) -> Result<()> {
         new.wall_time,
         new.timezone,
         new.max_retries,
-        new.created_by
+        new.created_by,
+        new.catch_up.as_str(),
+        new.catch_up_secs
     )
     .execute(conn)
     .await?;
@@ -116,6 +124,12 @@ pub struct Locked {
     pub max_retries: i32,
     /// Whether it recurs, and so never goes out itself.
     pub is_recurring: bool,
+    /// The series of which it is an occurrence.
+    pub parent_schedule_id: Option<ScheduleId>,
+    /// What becomes of it when it is late.
+    pub catch_up: CatchUp,
+    /// How late it may go out.
+    pub catch_up_secs: i32,
     /// When the clock turned it into a publishing job.
     pub publish_planned_at: Option<DateTime<Utc>>,
     /// Uploads that the network holds.
@@ -135,7 +149,7 @@ pub async fn lock(conn: &mut Conn, id: ScheduleId) -> Result<Option<Locked>> {
         r#"select s.organization_id, s.content_version_id, s.platform_connection_id, c.platform,
                   c.account_id, c.account_name, s.scheduled_at, s.wall_time, s.timezone, s.status,
                   s.status_reason, s.awaits_approval, s.awaits_payment, s.published_post_id, s.published_post_url, s.retry_count,
-                  s.max_retries, s.is_recurring, s.publish_planned_at, s.prepared_media,
+                  s.max_retries, s.is_recurring, s.parent_schedule_id, s.catch_up, s.catch_up_secs, s.publish_planned_at, s.prepared_media,
                   s.attempt_log -> -1 ->> 'outcome' as last_outcome, clock_timestamp() as "now!"
            from schedules s join platform_connections c on c.id = s.platform_connection_id
            where s.id = $1 for update of s"#,
@@ -164,12 +178,22 @@ pub async fn lock(conn: &mut Conn, id: ScheduleId) -> Result<Option<Locked>> {
         retry_count: row.retry_count,
         max_retries: row.max_retries,
         is_recurring: row.is_recurring,
+        parent_schedule_id: row.parent_schedule_id.map(ScheduleId),
+        catch_up: catch_up(&row.catch_up)?,
+        catch_up_secs: row.catch_up_secs,
         publish_planned_at: row.publish_planned_at,
         prepared_media: serde_json::from_value(row.prepared_media)
             .map_err(|error| crate::Error::Broken(sqlx::Error::Decode(Box::new(error))))?,
         last_outcome: row.last_outcome,
         now: row.now,
     }))
+}
+
+pub(super) fn catch_up(word: &str) -> Result<CatchUp> {
+    CatchUp::of(word).ok_or_else(|| {
+        let message = format!("unknown policy for what is late: {word:?}");
+        crate::Error::Broken(sqlx::Error::Decode(message.into()))
+    })
 }
 
 /// A live job that prepares or publishes a schedule.
@@ -249,7 +273,7 @@ impl Move<'_> {
 /// [`crate::Error::Unavailable`].
 pub async fn move_to(conn: &mut Conn, id: ScheduleId, change: &Move<'_>) -> Result<()> {
     sqlx::query!(
-        "update schedules set status = $2, status_reason = $3, awaits_approval = false, awaits_payment = false,
+        "update schedules set status = $2, status_reason = $3, awaits_approval = false, awaits_payment = false, waits_for = null,
              error_message = coalesce($4, error_message), retry_count = retry_count + $5, attempt_log = attempt_log || $6, updated_at = now()
          where id = $1",
         id.0,
@@ -277,7 +301,7 @@ pub async fn published(
     entry: &Entry<'_>,
 ) -> Result<()> {
     sqlx::query!(
-        "update schedules set status = 'published', status_reason = null, awaits_approval = false, awaits_payment = false,
+        "update schedules set status = 'published', status_reason = null, awaits_approval = false, awaits_payment = false, waits_for = null,
              error_message = null,
              published_post_id = $2, published_post_url = $3, published_at = $4,
              attempt_log = attempt_log || $5, updated_at = now()
@@ -304,7 +328,7 @@ pub async fn restart(
     entry: Option<&Entry<'_>>,
 ) -> Result<()> {
     sqlx::query!(
-        "update schedules set status = 'scheduled', status_reason = null, awaits_approval = false, awaits_payment = false,
+        "update schedules set status = 'scheduled', status_reason = null, awaits_approval = false, awaits_payment = false, waits_for = null,
              retry_count = $2, publish_planned_at = now(), attempt_log = attempt_log || $3, updated_at = now()
          where id = $1",
         id.0,
@@ -317,18 +341,21 @@ pub async fn restart(
 }
 
 /// Gives a locked schedule new content, account, moment and retries, and a fresh start: the clock
-/// will turn it into jobs again.
+/// will turn it into jobs again. `is_moved` says of an occurrence that a person gave it this time.
 ///
 /// # Errors
 /// [`crate::Error::Unavailable`].
-pub async fn reschedule(conn: &mut Conn, new: &NewSchedule<'_>) -> Result<()> {
+pub async fn reschedule(conn: &mut Conn, new: &NewSchedule<'_>, is_moved: bool) -> Result<()> {
     sqlx::query!(
         "update schedules set
              prepared_media = case when content_version_id = $2 and platform_connection_id = $3
                               then prepared_media else '[]' end,
              content_version_id = $2, platform_connection_id = $3, scheduled_at = $4, wall_time = $5,
-             timezone = $6, max_retries = $7, status = 'scheduled', status_reason = null,
-             awaits_approval = false, awaits_payment = false, error_message = null, retry_count = 0, prepare_planned_at = null, publish_planned_at = null,
+             timezone = $6, max_retries = $7, catch_up = $8, catch_up_secs = $9, status = 'scheduled', status_reason = null,
+             awaits_approval = false, awaits_payment = false, waits_for = null, error_message = null, retry_count = 0, prepare_planned_at = null, publish_planned_at = null,
+             is_moved = is_moved or parent_schedule_id is not null and $10,
+             is_edited = is_edited or parent_schedule_id is not null
+                         and (content_version_id, platform_connection_id) <> ($2, $3),
              check_at = now(),
              warnings = case when platform_connection_id = $3 then warnings else '[]' end,
              updated_at = now()
@@ -339,7 +366,10 @@ pub async fn reschedule(conn: &mut Conn, new: &NewSchedule<'_>) -> Result<()> {
         new.scheduled_at,
         new.wall_time,
         new.timezone,
-        new.max_retries
+        new.max_retries,
+        new.catch_up.as_str(),
+        new.catch_up_secs,
+        is_moved
     )
     .execute(conn)
     .await?;

@@ -3,7 +3,7 @@
 use anyhow::{Result, ensure};
 use fleet_tests::api::{Ask, refusal};
 use fleet_tests::harness::{Tenant, in_ms, shared};
-use fleet_tests::wait::PATIENCE;
+use fleet_tests::wait::{self, PATIENCE};
 use serde_json::{Value, json};
 
 use super::{ANN, BOB, ask, awaits_approval, is_refused, require_approval, told, written};
@@ -178,8 +178,10 @@ async fn a_rejection_stops_what_is_scheduled_until_it_is_approved_after_all() {
         awaits_approval(&tenant, &planned, "Too loud").await?;
         let request = content.request(&tenant).await?;
         ensure!(request["rejectionReason"] == "Too loud", "whoever edits it needs it: {request}");
-        let types = told(&tenant, &content.request).await?;
-        ensure!(types == ["content.rejected", "content.in_review"], "{types:?}");
+        // The feed waits for older transactions.
+        let types = async || told(&tenant, &content.request).await;
+        let right = |types: &Vec<String>| *types == ["content.rejected", "content.in_review"];
+        wait::until_right("what people are told", PATIENCE, types, right).await?;
         let approved = content.approve(&tenant).await?;
         ensure!(approved["schedulesResumed"] == 1, "{approved}");
         let request = content.request(&tenant).await?;

@@ -139,7 +139,8 @@ async fn each_other_change_ends_the_waiting() {
     assert!(!f.schedule(id).await.awaits_approval, "one thing at a time");
     let mut tx = f.as_worker().await;
     resume(&mut tx, id, &entry()).await.unwrap();
-    miss(&mut tx, id, entry()).await.unwrap();
+    let locked = lock(&mut tx, id).await.unwrap().unwrap();
+    miss(&mut tx, &locked, entry()).await.unwrap();
     tx.commit().await.unwrap();
     assert_eq!(f.waits(id).await, ("missed".to_owned(), false));
     f.scratch.drop().await;
