@@ -129,7 +129,10 @@ create function delete_untouched(ids uuid[]) returns setof uuid
 language sql security definer set search_path = pg_catalog, public, pg_temp as $$
     delete from schedules
     where id = any (ids) and parent_schedule_id is not null and status in ('scheduled', 'on_hold')
-      and occurrence_at > now() and not is_moved and not is_edited and attempt_log = '[]'
+      and occurrence_at > now() and not is_moved and not is_edited
+      -- That it was held, and went on, is nothing that happened to it.
+      and not exists (select from jsonb_array_elements(attempt_log) e
+                      where e ->> 'outcome' not in ('on_hold', 'resumed'))
     returning id
 $$;
 -- The scheduler gives no schedule another time, but occurrences the one that newer time-zone data says: not where

@@ -130,7 +130,7 @@ impl App {
         let database = Database::new(store);
         let webhooks = Webhooks {
             x_secrets: config.x_webhook_secrets.clone(),
-            x: Intake::start::<IngestEngagement>(&database, &bell, "x"),
+            x: Intake::start::<IngestEngagement>(&database, &bell, store::engagement::SENDER),
             stripe_secrets: config.stripe_webhook_secrets.clone(),
             stripe_tolerance: config.stripe_webhook_tolerance,
             stripe: Intake::start::<ApplyBilling>(&database, &bell, store::billing::SENDER),

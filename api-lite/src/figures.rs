@@ -24,7 +24,7 @@ pub(crate) fn start(telemetry: &Telemetry, database: &Database) {
         Unit::Count,
         "What senders told by webhook, by what came of it: kept, known before, or refused for a reason"
     );
-    for sender in ["x", "stripe"] {
+    for sender in [store::engagement::SENDER, store::billing::SENDER] {
         received(sender, 0, 0);
         for reason in ["unverified", "malformed_json", "too_large"] {
             counter!(DELIVERIES, "sender" => sender, "outcome" => reason).increment(0);

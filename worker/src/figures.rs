@@ -55,7 +55,7 @@ pub(crate) fn start(telemetry: &Telemetry, main: &Store, lease: &Store) {
         "Events that were told by webhook, by what came of them"
     );
     for outcome in [Outcome::Applied, Outcome::Unmatched, Outcome::Ignored, Outcome::Unknown] {
-        for sender in ["x", store::billing::SENDER] {
+        for sender in [store::engagement::SENDER, store::billing::SENDER] {
             counter!(INGESTED, "sender" => sender, "outcome" => outcome.as_str()).increment(0);
         }
     }

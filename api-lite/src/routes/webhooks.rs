@@ -60,7 +60,7 @@ impl Sender {
     /// The name in rows and metrics.
     const fn as_str(self) -> &'static str {
         match self {
-            Sender::X => "x",
+            Sender::X => store::engagement::SENDER,
             Sender::Stripe => store::billing::SENDER,
         }
     }

@@ -39,6 +39,9 @@ pub async fn make_partitions(store: &Store) -> Result<i32> {
     Ok(made)
 }
 
+/// The network that tells by webhook what people do, as `webhook_events` name it: the only one so far.
+pub const SENDER: &str = "x";
+
 /// Something that a network told by webhook.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Happened {
@@ -106,8 +109,12 @@ async fn wake(
     conn: &mut Conn,
     posts: &mut HashMap<PostId, Post>,
 ) -> Result<Vec<(ConnectionId, DateTime<Utc>)>> {
-    let now = crate::now(conn).await?;
     let mut sooner = Vec::new();
+    // Most posts that anything happens to are looked at often.
+    if posts.values().all(|post| post.unchanged == 0) {
+        return Ok(sooner);
+    }
+    let now = crate::now(conn).await?;
     let mut cadences: HashMap<Platform, Vec<Cadence>> = HashMap::new();
     for post in posts.values_mut().filter(|post| post.unchanged > 0) {
         let steps = match cadences.entry(post.platform) {

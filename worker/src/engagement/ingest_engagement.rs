@@ -48,7 +48,7 @@ pub(crate) async fn ingest_engagement(run: Run<IngestEngagement>) -> Answer<Inge
     let output = counted(&looked);
     let answer = run.end(tx, &output).await?;
     for (_, outcome, _) in &looked {
-        figures::ingested("x", *outcome);
+        figures::ingested(engagement::SENDER, *outcome);
     }
     Ok(answer)
 }

@@ -91,10 +91,11 @@ pub(super) async fn publishable(
     versions: &[ContentVersionId],
     connection: ConnectionId,
 ) -> Result<(), Failure> {
-    let mut seen = BTreeSet::new();
-    for (nth, version) in versions.iter().enumerate().filter(|(_, version)| seen.insert(**version))
-    {
+    // Locks are taken in one order.
+    for version in versions.iter().collect::<BTreeSet<_>>() {
         content_requests::share(tx, *version).await.map_err(failed)?;
+    }
+    for (nth, version) in versions.iter().enumerate() {
         let checked = schedules::check_publishable(tx, organization, *version, connection);
         checked.await.map_err(failed)?.map_err(|problem| Failure::Dead(in_turn(problem, nth)))?;
     }

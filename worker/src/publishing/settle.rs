@@ -18,7 +18,7 @@ use store::ledger::Finish;
 use store::published_posts::NewPost;
 use store::schedules::{self, Entry, Locked, Move, Status};
 use store::usage::{self, Ended};
-use store::{Claimed, billing, events, published_posts, webhook_events};
+use store::{Claimed, billing, engagement, events, published_posts, webhook_events};
 
 /// Tells the people of the organization what became of a schedule.
 pub(crate) async fn tell(
@@ -90,7 +90,8 @@ async fn hear_what_was_told<K: JobKind>(
     tx: &mut Claimed,
     posted: &Posted,
 ) -> Result<(), Failure> {
-    let events = webhook_events::reopen(tx, "x", &posted.id).await.map_err(failed)?;
+    let events =
+        webhook_events::reopen(tx, engagement::SENDER, &posted.id).await.map_err(failed)?;
     if events.is_empty() {
         return Ok(());
     }

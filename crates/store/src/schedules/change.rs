@@ -72,7 +72,7 @@ pub struct Ahead {
     pub is_moved: bool,
     /// Whether a person gave it other content.
     pub is_edited: bool,
-    /// Whether anything was tried or held already.
+    /// Whether anything was tried already, or done by a person.
     pub has_log: bool,
     /// Whether the clock has turned it into a publishing job.
     pub is_planned: bool,
@@ -91,7 +91,8 @@ pub async fn lock_ahead(conn: &mut Conn, series: ScheduleId) -> Result<(Vec<Ahea
     let rows = sqlx::query!(
         r#"select id, status, planned_at_local as "planned!", fold as "fold!", occurrence_at > now() as "is_ahead!",
                   scheduled_at <= now() as "is_past!", is_moved, is_edited,
-                  attempt_log <> '[]' as "has_log!", publish_planned_at is not null as "is_planned!",
+                  exists (select from jsonb_array_elements(attempt_log) e
+                          where e ->> 'outcome' not in ('on_hold', 'resumed')) as "has_log!", publish_planned_at is not null as "is_planned!",
                   awaits_approval or awaits_payment or waits_for is not null as "waits!",
                   coalesce(waits_for = 'series', false) as "waits_for_series!"
            from schedules

@@ -72,6 +72,11 @@ impl Status {
         }
     }
 
+    /// Whether only a recurring schedule is in this state.
+    pub const fn recurs(self) -> bool {
+        matches!(self, Status::Active | Status::Paused | Status::Ended)
+    }
+
     /// The word in a row, read.
     pub(crate) fn read(word: &str) -> crate::Result<Status> {
         Status::ALL.into_iter().find(|status| status.as_str() == word).ok_or_else(|| {

@@ -159,7 +159,7 @@ async fn a_schedule_with_a_call_that_may_have_been_answered_is_on_its_way() {
 async fn the_schedules_of_content_are_those_that_may_still_go_out() {
     let f = Fixture::new().await;
     let mut live = Vec::new();
-    for status in Status::ALL {
+    for status in Status::ALL.into_iter().filter(|status| !status.recurs()) {
         if status == Status::Published {
             continue; // it needs a post
         }
