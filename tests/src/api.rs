@@ -290,6 +290,17 @@ impl Api {
         Ok(events)
     }
 
+    /// Waits until the feed tells exactly these events of a subject, oldest first; answers them. It
+    /// is behind for as long as an older transaction of the whole server is open.
+    ///
+    /// # Errors
+    /// As for [`Api::read`], and when the feed does not tell them in time.
+    pub async fn told(&self, subject: &str, types: &[&str]) -> Result<Vec<Value>> {
+        let what = format!("the feed tells {types:?} of {subject}");
+        let right = |events: &Vec<Value>| events.iter().map(|event| &event["type"]).eq(types);
+        wait::until_right(&what, PATIENCE, async || self.events_of(subject).await, right).await
+    }
+
     /// Waits for an event of this type about the subject.
     ///
     /// # Errors

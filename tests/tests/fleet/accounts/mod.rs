@@ -55,8 +55,12 @@ async fn is_active(tenant: &Tenant, account: &Account, active: bool) -> Result<V
     wait::until_right(&what, PATIENCE, see, |seen| seen["isActive"] == active).await
 }
 
-/// How often people were told that the account must be connected again.
-async fn told_to_reconnect(tenant: &Tenant, account: &Account) -> Result<usize> {
-    let events = tenant.api.events_of(&account.connection).await?;
-    Ok(events.iter().filter(|event| event["type"] == "connection.reconnect_needed").count())
+/// Waits until people were told so often that the account must be connected again.
+async fn told_to_reconnect(tenant: &Tenant, account: &Account, times: usize) -> Result<()> {
+    let see = async || {
+        let events = tenant.api.events_of(&account.connection).await?;
+        Ok(events.iter().filter(|event| event["type"] == "connection.reconnect_needed").count())
+    };
+    let what = format!("people are told to reconnect, {times} times");
+    wait::until_right(&what, PATIENCE, see, |told| *told == times).await.map(drop)
 }

@@ -6,7 +6,7 @@ use fleet_tests::harness::{Fleet, Planned, Tenant, in_ms, shared};
 use fleet_tests::wait::{self, PATIENCE};
 use serde_json::{Value, json};
 
-use super::{Customer, news_are, organization, tell};
+use super::{Customer, organization, tell};
 use crate::api::is_problem;
 use crate::publishing::{called, nothing_at_network};
 
@@ -62,7 +62,8 @@ async fn a_late_payment_holds_what_is_scheduled_and_once_paid_it_goes_out_once()
         tell(fleet, &customer.told(2, 0, "active", Some("past_due"))).await?;
         tenant.published(&planned).await?;
         called(&tenant, &planned, 1).await?;
-        news_are(&tenant, &["billing.past_due", "billing.suspended", "billing.resumed"]).await?;
+        let types = ["billing.past_due", "billing.suspended", "billing.resumed"];
+        tenant.api.told(&tenant.organization, &types).await?;
         ensure!(organization(&tenant).await?["billingHoldAt"].is_null());
         tenant.schedule(&version, in_ms(AN_HOUR)).await.map(drop)
     })
@@ -80,7 +81,8 @@ async fn the_grace_of_a_plan_ends_by_itself() {
         tell(fleet, &Customer::paying(late, "pro_monthly")).await?;
         let shown = organization(&tenant).await?;
         ensure!(shown["plan"] == "pro" && shown["billingHoldAt"].is_string(), "{shown}");
-        news_are(&tenant, &["billing.plan_changed", "billing.past_due"]).await?;
+        let types = ["billing.plan_changed", "billing.past_due"];
+        tenant.api.told(&tenant.organization, &types).await?;
         awaits_payment(&tenant, &planned).await?;
         let told = tenant.api.event(&tenant.organization, "billing.suspended", PATIENCE).await?;
         ensure!(told["data"]["held"] == 1, "{told}");

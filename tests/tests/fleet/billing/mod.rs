@@ -128,15 +128,3 @@ async fn outcome(fleet: &Fleet, event: &Value) -> Result<String> {
 async fn organization(tenant: &Tenant) -> Result<Value> {
     tenant.api.read(&format!("/v1/organizations/{}", tenant.organization)).await
 }
-
-/// Waits until the organization's people were told this, and nothing else: the feed waits for older
-/// transactions of the whole server.
-async fn news_are(tenant: &Tenant, right: &[&str]) -> Result<()> {
-    let see = async || {
-        let events = tenant.api.events_of(&tenant.organization).await?;
-        let word = |event: &Value| event["type"].as_str().unwrap_or_default().to_owned();
-        Ok(events.iter().map(word).collect::<Vec<String>>())
-    };
-    wait::until_right("what people are told", PATIENCE, see, |told| *told == right).await?;
-    Ok(())
-}

@@ -4,7 +4,7 @@ use anyhow::ensure;
 use fleet_tests::harness::{Tenant, shared};
 use fleet_tests::wait::{self, PATIENCE};
 
-use super::{Customer, news_are, organization, outcome, tell};
+use super::{Customer, organization, outcome, tell};
 
 #[tokio::test]
 async fn an_older_event_after_a_newer_one_changes_nothing_and_a_double_neither() {
@@ -27,7 +27,7 @@ async fn an_older_event_after_a_newer_one_changes_nothing_and_a_double_neither()
         }
         ensure!(after["stripeSubscriptionStatus"] == "active");
         // Once, and no status by an invoice.
-        news_are(&tenant, &["billing.payment_failed"]).await?;
+        tenant.api.told(&tenant.organization, &["billing.payment_failed"]).await?;
         Ok(())
     })
     .await;

@@ -6,7 +6,7 @@ use fleet_tests::harness::{Tenant, shared};
 use platforms::webhooks::stripe;
 use serde_json::json;
 
-use super::{Customer, deliver, news_are, organization, tell};
+use super::{Customer, deliver, organization, tell};
 
 #[tokio::test]
 async fn what_stripe_did_not_sign_or_what_is_no_event_is_refused() {
@@ -62,7 +62,7 @@ async fn what_is_not_understood_is_kept_and_fails_nothing() {
         let mut gold = Customer::paying(customer.told(5, 0, "active", None), "gold");
         gold["data"]["object"]["items"]["data"][0]["price"]["id"] = json!("price_gold");
         ensure!(tell(fleet, &gold).await? == "applied");
-        news_are(&tenant, &["billing.unknown_price"]).await?;
+        tenant.api.told(&tenant.organization, &["billing.unknown_price"]).await?;
         ensure!(organization(&tenant).await?["plan"] == "starter");
         Ok(())
     })

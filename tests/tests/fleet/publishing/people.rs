@@ -44,9 +44,8 @@ async fn a_person_says_that_the_post_is_there() {
         tenant.api.done_by(PERSON, "post.resolve", args.clone()).await?;
         tenant.published(&planned).await?;
         called(&tenant, &planned, 1).await?;
-        let told = tenant.api.events_of(&planned.id).await?;
-        let types: Vec<&str> = told.iter().filter_map(|event| event["type"].as_str()).collect();
-        ensure!(types == ["post.unconfirmed", "post.unconfirmed", "post.published"], "{told:#?}");
+        let types = ["post.unconfirmed", "post.unconfirmed", "post.published"];
+        let told = tenant.api.told(&planned.id, &types).await?;
         ensure!(told[2]["message"].as_str().unwrap().contains(PERSON), "{told:#?}");
         let again = tenant.api.done("post.resolve", args).await.unwrap_err();
         ensure!(refusal(&again).unwrap().status == 409, "{again:?}");

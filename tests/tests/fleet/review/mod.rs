@@ -100,12 +100,6 @@ async fn require_approval(tenant: &Tenant, required: bool) -> Result<()> {
     Ok(())
 }
 
-/// The types of the events about something, oldest first.
-async fn told(tenant: &Tenant, subject: &str) -> Result<Vec<String>> {
-    let events = tenant.api.events_of(subject).await?;
-    Ok(events.iter().map(|event| event["type"].as_str().unwrap_or_default().to_owned()).collect())
-}
-
 /// Checks that a schedule waits for an approval, with a reason that names this.
 async fn awaits_approval(tenant: &Tenant, planned: &Planned, why: &str) -> Result<()> {
     let schedule = tenant.api.schedule(&planned.id).await?;
