@@ -42,7 +42,8 @@ alter table schedules
     add column checked_at timestamptz,
     -- What stands in its way, as far as is known now: [{code, message, since}].
     add column warnings   jsonb not null default '[]';
--- A schedule is checked when it is made, and again whenever it is given another time or other content.
+-- A schedule is checked when it is made, and again whenever it is given another time or other content; an
+-- occurrence for the first time a day ahead.
 alter table schedules alter column check_at set default now();
 update schedules set check_at = greatest(now(), scheduled_at - interval '1 day')
     where status in ('scheduled', 'on_hold') and not is_recurring and scheduled_at > now();
@@ -92,4 +93,4 @@ grant select, insert, delete on warning_causes to ezre_worker;
 -- To lock a row, one needs a column that one may change.
 grant select, update (asking_until) on account_checks to ezre_scheduler;
 grant select, delete on warning_causes to ezre_scheduler;
-grant update (check_at) on schedules to ezre_scheduler;
+grant insert (check_at), update (check_at) on schedules to ezre_scheduler;

@@ -33,15 +33,14 @@ pub fn check_key(schedule: ScheduleId) -> String {
 }
 
 /// Plans the next check of at most `limit` schedules that are due for one, and answers how many they were
-/// and which of them are to be checked now. An occurrence of a series is first checked a day ahead: what
-/// its series was made of was checked then.
+/// and which of them are to be checked now.
 ///
 /// # Errors
 /// [`crate::Error::Unavailable`].
 pub async fn due_to_check(conn: &mut Conn, limit: i64) -> Result<(usize, Vec<DueCheck>)> {
     let rows = sqlx::query!(
         r#"with due as (
-             select s.id, s.scheduled_at, s.parent_schedule_id from schedules s
+             select s.id, s.scheduled_at from schedules s
              where s.status in ('scheduled', 'on_hold') and not s.is_recurring and s.check_at <= now()
                -- One that runs may have looked before whatever this one is due for.
                and not exists (select from jobs j where j.unique_key = 'check:' || s.id)
@@ -51,9 +50,7 @@ pub async fn due_to_check(conn: &mut Conn, limit: i64) -> Result<(usize, Vec<Due
              select min(due.scheduled_at - a.ahead) from check_ahead a where due.scheduled_at - a.ahead > now())
          from due where s.id = due.id
          returning s.id, s.organization_id,
-                   s.scheduled_at > now() + make_interval(secs => $2)
-                   and (s.parent_schedule_id is null
-                        or s.scheduled_at <= now() + (select max(ahead) from check_ahead)) as "wanted!""#,
+                   s.scheduled_at > now() + make_interval(secs => $2) as "wanted!""#,
         limit,
         TOO_LATE.as_secs_f64()
     )

@@ -113,11 +113,12 @@ impl Fresh {
         let done = sqlx::query!(
             "insert into schedules (id, organization_id, content_version_id, platform_connection_id, scheduled_at,
                  wall_time, timezone, max_retries, parent_schedule_id, planned_at_local, fold, occurrence_at,
-                 occurrence_number, catch_up, catch_up_secs, reserve_at, created_by)
+                 occurrence_number, catch_up, catch_up_secs, reserve_at, check_at, created_by)
              select n.id, p.organization_id,
                     q.content_version_ids[1 + (n.number % cardinality(q.content_version_ids))::int],
                     p.platform_connection_id, n.at, n.planned, p.timezone, p.max_retries, p.id, n.planned, n.fold,
-                    n.at, n.number, p.catch_up, p.catch_up_secs, greatest(now(), period.period_start), p.created_by
+                    n.at, n.number, p.catch_up, p.catch_up_secs, greatest(now(), period.period_start),
+                    greatest(now(), n.at - (select max(ahead) from check_ahead)), p.created_by
              from unnest($1::uuid[], $2::uuid[], $3::timestamp[], $4::smallint[], $5::timestamptz[], $6::bigint[])
                   as n (id, parent, planned, fold, at, number)
              join schedules p on p.id = n.parent
