@@ -190,7 +190,7 @@ async fn read(
     let plans = Plans::begin(servers, database).await?;
     for read in &reads {
         let plan = plans.of(&read.path, &key).await?;
-        let parameters = json!({ "read": read.name, "of": size, "plan": plan.shape });
+        let parameters = json!({ "read": read.name, "of": size, "plan": plan.shape() });
         let mut case = Case::new("analytics: plan", OURS, parameters);
         case.add("blocks", plan.blocks);
         case.add("rows read", plan.rows);

@@ -10,7 +10,9 @@ use crate::load::Ballast;
 use crate::peers::Peers;
 use crate::report::Report;
 use crate::servers::Servers;
-use crate::{analytics, burst, claims, drain, enqueue, fairness, memory, pickup, polls, webhooks};
+use crate::{
+    analytics, burst, claims, clock, drain, enqueue, fairness, memory, pickup, polls, webhooks,
+};
 
 /// How much.
 #[derive(Clone, Debug, Default, clap::Args)]
@@ -39,6 +41,7 @@ pub(crate) async fn everything(
     let mut held: memory::Options = defaults();
     let mut told: webhooks::Options = defaults();
     let mut added: analytics::Options = defaults();
+    let mut clocked: clock::Options = defaults();
     if !options.full {
         drained.jobs = vec![20_000];
         enqueued.jobs = 5_000;
@@ -58,6 +61,12 @@ pub(crate) async fn everything(
         added.events = 200_000;
         added.posts = 2_000;
         added.requests = 50;
+        clocked.schedules = 20_000;
+        clocked.series = 2_000;
+        clocked.organizations = 100;
+        clocked.due = 1_000;
+        clocked.quiet_secs = 10;
+        clocked.rounds = 1;
     }
     let mut failed = Failed::default();
     failed.note("drain", drain::drain(servers, peers, &drained, report).await);
@@ -69,6 +78,7 @@ pub(crate) async fn everything(
     failed.note("webhooks", webhooks::webhooks(servers, &told, report).await);
     failed.note("polls", polls::polls(servers, &defaults(), report).await);
     failed.note("memory", memory::memory(servers, &held, report).await);
+    failed.note("clock", clock::clock(servers, &clocked, report).await);
     failed.note("analytics", analytics::analytics(servers, &added, report).await);
     if options.full {
         let alone = Peers::default();

@@ -9,9 +9,11 @@ mod burst;
 mod case;
 mod child;
 mod claims;
+mod clock;
 mod drain;
 mod enqueue;
 mod everything;
+mod explained;
 mod fairness;
 mod fleet;
 mod load;
@@ -71,6 +73,8 @@ enum Command {
     Polls(polls::Options),
     /// How fast events become sums, and what it takes to read them, beside the plain events.
     Analytics(analytics::Options),
+    /// What a million schedules cost the clock, and how late it lets those start that are due at once.
+    Clock(clock::Options),
     /// What the three processes hold in memory.
     Memory(memory::Options),
     /// All of these; briefly, unless told otherwise.
@@ -139,6 +143,7 @@ async fn measure(
         Command::Webhooks(options) => webhooks::webhooks(servers, options, report).await,
         Command::Polls(options) => polls::polls(servers, options, report).await,
         Command::Analytics(options) => analytics::analytics(servers, options, report).await,
+        Command::Clock(options) => clock::clock(servers, options, report).await,
         Command::Memory(options) => memory::memory(servers, options, report).await,
         Command::Everything(options) => {
             everything::everything(servers, peers, options, report).await

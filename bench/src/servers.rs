@@ -133,10 +133,10 @@ impl Servers {
         run(&mut conn, &sql).await
     }
 
-    /// Has every statement of the API in a database explained in the log, from its next connection on.
-    pub(crate) async fn explain_statements(&self, database: &Database) -> Result<()> {
+    /// Has every statement of a login in a database explained in the log, from its next connection on.
+    pub(crate) async fn explain_statements(&self, database: &Database, of: Login) -> Result<()> {
         let mut conn = PgConnection::connect(self.superuser.as_str()).await?;
-        let (role, name) = (Login::Api.role(), &database.name);
+        let (role, name) = (of.role(), &database.name);
         for setting in [
             "session_preload_libraries = 'auto_explain'",
             "auto_explain.log_min_duration = 0",

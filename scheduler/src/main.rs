@@ -1,19 +1,25 @@
 //! The scheduler: everything that happens because time passed.
 //!
-//! `expand.rs` turns recurring schedules into their occurrences, `plan.rs` due schedules into jobs, `refresh.rs` tokens that end soon, `poll.rs` has accounts asked
-//! how their posts stand, `aggregate.rs` adds up what they did; `rescue.rs` frees the
-//! jobs of dead workers, `give_back.rs` releases what ended jobs have left reserved, `housekeeping.rs`
-//! keeps the history's partitions and asks for pruning, `check.rs` has schedules checked ahead of their time.
-//! How often, `cadence.rs` reads from a table. Any number of schedulers
-//! may run: each step is a statement that only one of them can win. `preview.rs` is a command for
-//! operators: when an expression fires.
+//! | file | what |
+//! | --- | --- |
+//! | `expand.rs` | makes the occurrences of recurring schedules |
+//! | `plan.rs` | turns due schedules into jobs, says what is missed, mends what is adrift |
+//! | `check.rs` | has schedules checked ahead of their time |
+//! | `refresh.rs` | has tokens renewed that end soon |
+//! | `poll.rs`, `aggregate.rs` | has accounts asked how their posts stand, and what people did added up |
+//! | `rescue.rs`, `give_back.rs` | frees the jobs of dead workers, releases what ended jobs have left reserved |
+//! | `housekeeping.rs` | keeps partitions ahead of time, and has old rows pruned |
+//! | `cadence.rs` | how often all this is done: a table |
+//! | `preview.rs` | a command for operators: when an expression fires |
+//!
+//! Any number of schedulers may run: each step is a statement that only one of them can win.
 //!
 //! **Invariant:** what is due is decided by the database's clock alone.
 
 mod aggregate;
-mod expand;
 mod cadence;
 mod check;
+mod expand;
 mod figures;
 mod give_back;
 mod housekeeping;
@@ -118,8 +124,8 @@ async fn schedule() -> anyhow::Result<()> {
     let scheduler = Arc::new(Scheduler { store, bell, config, cadences });
     tracing::info!("scheduler.started");
     tokio::join!(
-        expand::run(scheduler.clone(), shutdown.clone()),
         cadence::run(scheduler.clone(), shutdown.clone()),
+        expand::run(scheduler.clone(), shutdown.clone()),
         plan::run(scheduler.clone(), shutdown.clone()),
         check::run(scheduler.clone(), shutdown.clone()),
         refresh::run(scheduler.clone(), shutdown.clone()),
