@@ -105,7 +105,7 @@ fn moment(value: &Value) -> Option<DateTime<Utc>> {
 
 fn row(number: usize, turn: &Value, due: DateTime<Utc>, held: Option<&ControlPost>) -> Vec<String> {
     let word = |name: &str| turn[name].as_str().unwrap_or_default().to_owned();
-    let goes_out = if number == SKIPPED {
+    let goes_out = if turn["status"] == "skipped" {
         "-".to_owned()
     } else {
         due.with_timezone(&Berlin).format("%H:%M:%S").to_string()
