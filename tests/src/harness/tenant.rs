@@ -2,7 +2,7 @@
 //!
 //! **Invariant:** names, texts and accounts are new each time, so that tests do not meet.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use chrono::{DateTime, TimeDelta, Timelike, Utc};
@@ -15,6 +15,11 @@ use crate::api::{ALL_SCOPES, Api, Heard, text};
 use crate::person::Person;
 use crate::picture;
 use crate::wait::PATIENCE;
+
+/// Before a post's moment there is time for as many jobs, one after the other, as this machine does them now.
+const SOME_JOBS: u32 = 8;
+/// But no more than this is added.
+const LONGEST_LEAD: Duration = Duration::from_secs(10);
 
 /// How long a post may take from its time to its end in these tests, look-ups included.
 const TO_THE_END: Duration = Duration::from_secs(45);
@@ -218,7 +223,9 @@ impl Tenant {
     }
 
     /// Writes texts and schedules them for their accounts, all counted from one moment, which is so
-    /// many milliseconds after the last one was written; each with milliseconds of its own on top.
+    /// many milliseconds after the last one was written, or more where that took long: a test that does
+    /// something before the moment needs time in which this machine does a few jobs. Each with
+    /// milliseconds of its own on top.
     ///
     /// # Errors
     /// When the fleet refuses.
@@ -229,8 +236,10 @@ impl Tenant {
     ) -> Result<Vec<Planned>> {
         let texts: Vec<String> = posts.iter().map(|(about, ..)| self.text(about)).collect();
         let written: Vec<Value> = texts.iter().map(|text| content_of(text)).collect();
+        let began = Instant::now();
         let written = self.api.all_done("content.create", written).await?;
-        let moment = in_ms(ms);
+        let some_jobs = began.elapsed().saturating_mul(SOME_JOBS).min(LONGEST_LEAD);
+        let moment = in_ms(ms.max(i64::try_from(some_jobs.as_millis())?));
         let moments = posts.iter().map(|(.., more)| moment + TimeDelta::milliseconds(*more));
         let mut planned: Vec<Planned> = moments
             .zip(texts)

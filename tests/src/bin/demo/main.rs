@@ -9,6 +9,7 @@
 //! | `review.rs` | an account connected by consent, a post that a model writes and people review |
 //! | `trouble.rs` | what goes wrong on the way |
 //! | `engagement.rs` | what people do with the posts, by the network's word and by its totals |
+//! | `series.rs` | a series: what clocks do to one, one occurrence left out, one put off |
 //! | `processes.rs` | the worker that has a job, killed or stopped |
 //! | `verdict.rs` | every promise, checked against the network's own journal |
 //! | `print.rs` | lines and tables |
@@ -19,6 +20,7 @@ mod engagement;
 mod print;
 mod processes;
 mod review;
+mod series;
 mod stage;
 mod trouble;
 mod verdict;
@@ -32,6 +34,7 @@ use chrono::{DateTime, DurationRound, TimeDelta, Utc};
 use clap::Parser;
 
 use print::Teller;
+use series::Series;
 use stage::Stage;
 use trouble::Trouble;
 
@@ -133,8 +136,11 @@ async fn play(options: &Options, teller: &Teller) -> Result<bool> {
     stage.empty_redis(options, second - A_MOMENT, teller).await?;
     processes::stop_past_the_lease(&stage, teller).await?;
 
-    teller.act("What is unclear is found out");
-    stage.follow(PATIENCE, teller).await?;
+    teller.act("A series is planned: the same account again and again");
+    let series = Series::plan(&stage, teller).await?;
+
+    teller.act("What is unclear is found out, while the series goes out by itself");
+    tokio::try_join!(stage.follow(PATIENCE, teller), series.follow(&stage, PATIENCE, teller))?;
 
     teller.act("One outcome cannot be found out: a person decides");
     stage.decide(teller).await?;
@@ -143,7 +149,7 @@ async fn play(options: &Options, teller: &Teller) -> Result<bool> {
     let engaged = stage.engage(teller).await?;
 
     teller.act("What was asked, and what the network really holds");
-    let verdict = verdict::reach(&stage, early, &engaged).await?;
+    let verdict = verdict::reach(&stage, early, &engaged, &series).await?;
     verdict.tell(&stage, teller);
     engagement::tell(&engaged, teller);
     if !options.once {

@@ -50,6 +50,7 @@ pub(crate) async fn kill_between_call_and_record(stage: &Stage, teller: &Teller)
     let post = stage.with(Trouble::Killed)?;
     let hold = stage.network.wait_hold(KILLED, PATIENCE).await.context("no call came")?;
     teller.step(&format!("the network holds {:?} (request {})", post.title, hold.seq));
+    alone(stage, post).await?;
     let (worker, _) = worker_of(stage, post).await?;
     kill(worker.pid, Signal::SIGKILL).with_context(|| format!("kill -9 {}", worker.pid))?;
     teller.step(&format!("kill -9 of {} ({}): it never saw the answer", worker.name, worker.pid));
@@ -62,6 +63,7 @@ pub(crate) async fn stop_past_the_lease(stage: &Stage, teller: &Teller) -> Resul
     let post = stage.with(Trouble::Stopped)?;
     let hold = stage.network.wait_hold(STOPPED, PATIENCE).await.context("no call came")?;
     teller.step(&format!("the network holds {:?} (request {})", post.title, hold.seq));
+    alone(stage, post).await?;
     let (worker, job) = worker_of(stage, post).await?;
     kill(worker.pid, Signal::SIGSTOP).with_context(|| format!("stop {}", worker.pid))?;
     let woken = Wakes(worker.pid);
@@ -75,6 +77,27 @@ pub(crate) async fn stop_past_the_lease(stage: &Stage, teller: &Teller) -> Resul
     drop(woken);
     teller.step("the network answers; the worker wakes up, and must change nothing");
     Ok(())
+}
+
+/// Waits until this post's call is the only one of its moment that is under way: what else the worker does
+/// would meet this trouble beside its own.
+async fn alone(stage: &Stage, post: &Post) -> Result<()> {
+    let what = format!("only {:?} is on its way", post.title);
+    let of_its_moment = |schedule: &str| {
+        stage.posts.iter().any(|other| other.schedule == schedule && other.at == post.at)
+    };
+    wait::until(&what, PATIENCE, async || {
+        // Those that wait for their first call are neither called nor running.
+        let journal = stage.network.journal(0).await?;
+        let of_now = stage.posts.iter().filter(|other| other.at == post.at);
+        let all_called = of_now.into_iter().all(|other| other.calls(&journal) > 0);
+        let jobs = stage.operator.items("/v1/jobs?kind=post.publish&state=running&limit=100");
+        let jobs = jobs.await?;
+        let mut running = jobs.iter().filter_map(|job| job["args"]["scheduleId"].as_str());
+        let is_alone = running.all(|id| id == post.schedule || !of_its_moment(id));
+        Ok((all_called && is_alone).then_some(()))
+    })
+    .await
 }
 
 /// Lets a stopped process go on, whatever happens.

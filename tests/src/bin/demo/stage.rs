@@ -10,7 +10,8 @@ use chrono_tz::Europe::Berlin;
 use fleet_tests::api::{ALL_SCOPES, Api, text};
 use fleet_tests::{picture, wait};
 use serde_json::{Value, json};
-use simulator::{Client, NewUser};
+use simulator::{Client, Entry, NewUser};
+use tokio::time::Instant;
 
 use crate::Options;
 use crate::print::Teller;
@@ -43,6 +44,23 @@ pub(crate) struct Post {
     pub(crate) version: String,
     pub(crate) schedule: String,
     pub(crate) at: DateTime<Utc>,
+}
+
+impl Post {
+    /// How often the network was called to publish it.
+    pub(crate) fn calls(&self, journal: &[Entry]) -> usize {
+        calls(&self.text, journal)
+    }
+}
+
+/// How often the network was called to publish a text.
+pub(crate) fn calls(text: &str, journal: &[Entry]) -> usize {
+    let is_call = |entry: &&Entry| {
+        entry.method == "POST"
+            && entry.path == "/2/tweets"
+            && entry.body.as_ref().is_some_and(|body| body["text"] == text)
+    };
+    journal.iter().filter(is_call).count()
 }
 
 /// The fleet, and all that the play has brought into it.
@@ -89,13 +107,13 @@ impl Stage {
     pub(crate) async fn write_posts(&mut self, teller: &Teller) -> Result<()> {
         let mut shared = Vec::new();
         for number in 0..SHARED_ACCOUNTS {
-            shared.push(self.bring_in(number).await?);
+            shared.push(self.bring_in(&format!("bakery{number}")).await?);
         }
         let cast = Options::cast();
         let posts = cast.len();
         for (at, (title, trouble)) in cast.into_iter().enumerate() {
             let account = if trouble.wants_own_account() {
-                self.bring_in(SHARED_ACCOUNTS + at).await?
+                self.bring_in(&format!("bakery{}", SHARED_ACCOUNTS + at)).await?
             } else {
                 shared[at % SHARED_ACCOUNTS].clone()
             };
@@ -126,8 +144,9 @@ impl Stage {
         Ok(())
     }
 
-    async fn bring_in(&self, number: usize) -> Result<Account> {
-        let username = format!("bakery{number}_{}", self.mark);
+    /// Brings in an account whose name begins so.
+    pub(crate) async fn bring_in(&self, name: &str) -> Result<Account> {
+        let username = format!("{name}_{}", self.mark);
         let token: String = (0..16).map(|_| format!("{:02x}", rand::random::<u8>())).collect();
         let who = self.network.register(&NewUser::with_token(&username, &token)).await?;
         let args = json!({ "platform": "TWITTER", "accessToken": token });
@@ -211,17 +230,14 @@ impl Stage {
 
     /// Follows the posts to their ends; the one that cannot be found, to the question to a person.
     pub(crate) async fn follow(&self, limit: Duration, teller: &Teller) -> Result<()> {
-        let deadline = tokio::time::Instant::now() + limit;
+        let deadline = Instant::now() + limit;
         // As often as a frontend may ask.
         let mut looks = tokio::time::interval(LOOK_EVERY);
         let mut open: Vec<&Post> = self.posts.iter().collect();
         let mut quiet = 0;
         while !open.is_empty() {
             looks.tick().await;
-            ensure!(
-                tokio::time::Instant::now() < deadline,
-                "posts are not at their end: {open:#?}"
-            );
+            ensure!(Instant::now() < deadline, "posts are not at their end: {open:#?}");
             let schedules = self.api.items("/v1/schedules?limit=200").await?;
             let mut still_open = Vec::new();
             for post in open {
@@ -267,13 +283,27 @@ impl Stage {
         teller
             .step(&format!("{PERSON} looks at @{}: {}", post.account.username, args["resolution"]));
         self.api.done_by(PERSON, "post.resolve", args).await?;
-        self.api.schedule_is(&post.schedule, "published", wait::PATIENCE).await?;
+        self.is_out(post).await?;
         teller.step("the events feed tells the story:");
         for event in self.api.events_of(&post.schedule).await? {
             let word = |name: &str| event[name].as_str().unwrap_or_default().to_owned();
             teller.step(&format!("    {:<17} {}", word("type"), word("message")));
         }
         Ok(())
+    }
+
+    /// Waits until the API says that a post is out, looking no more often than a key may.
+    async fn is_out(&self, post: &Post) -> Result<()> {
+        let deadline = Instant::now() + wait::PATIENCE;
+        let mut looks = tokio::time::interval(LOOK_EVERY);
+        loop {
+            looks.tick().await;
+            let schedule = self.answer(post).await?;
+            if schedule["status"] == "published" {
+                return Ok(());
+            }
+            ensure!(Instant::now() < deadline, "{:?} is not out: {schedule}", post.title);
+        }
     }
 
     /// Where to look while the fleet stays up.

@@ -4,12 +4,15 @@
 
 use anyhow::Result;
 use chrono::TimeDelta;
+use fleet_tests::wait::PATIENCE;
 use serde_json::Value;
 use simulator::{ControlPost, Entry};
+use tokio::time::Instant;
 
 use crate::engagement::Compared;
 use crate::print::Teller;
-use crate::stage::{Post, Stage};
+use crate::series::{Seen, Series, Turned};
+use crate::stage::{LOOK_EVERY, Post, Stage};
 use crate::trouble::Trouble;
 
 /// What became of one post.
@@ -23,15 +26,24 @@ struct Ended {
 /// What became of all of it.
 pub(crate) struct Verdict {
     ended: Vec<Ended>,
+    series: Turned,
     broken: Vec<String>,
 }
 
 /// Compares the API's answers with the network's journal.
-pub(crate) async fn reach(stage: &Stage, early: usize, engaged: &[Compared]) -> Result<Verdict> {
+pub(crate) async fn reach(
+    stage: &Stage,
+    early: usize,
+    engaged: &[Compared],
+    series: &Series,
+) -> Result<Verdict> {
+    // All but the feed is there at once: it is behind while older transactions of the server are open.
+    let turns = series.turns(stage).await?;
+    let parent = stage.api.schedule(&series.id).await?;
+    let feed = feed(stage, &series.must_be_told(&turns)).await?;
     let journal = stage.network.journal(0).await?;
     let held = stage.network.all_posts().await?;
     let grants = stage.network.grants().await?;
-    let feed = stage.api.items("/v1/events?limit=200").await?;
     let mut ended = Vec::new();
     let mut broken = Vec::new();
     let mut ours = 0;
@@ -59,7 +71,29 @@ pub(crate) async fn reach(stage: &Stage, early: usize, engaged: &[Compared]) -> 
     if early > 0 {
         broken.push(format!("{early} posts were out before their time"));
     }
-    Ok(Verdict { ended, broken })
+    let seen = Seen { parent, turns, held: &held, journal: &journal, feed: &feed };
+    let series = series.judge(&seen);
+    Ok(Verdict { ended, series, broken })
+}
+
+/// The feed, when it tells of each of these subjects what it must, and of each post that it is out; what it
+/// does not tell by then is told by the verdict.
+async fn feed(stage: &Stage, must: &[(String, &str)]) -> Result<Vec<Value>> {
+    let posts = stage.posts.iter().map(|post| (post.schedule.clone(), "post.published"));
+    let must: Vec<(String, &str)> = posts.chain(must.iter().cloned()).collect();
+    let deadline = Instant::now() + PATIENCE;
+    let mut looks = tokio::time::interval(LOOK_EVERY);
+    loop {
+        looks.tick().await;
+        let feed = stage.api.items("/v1/events?limit=200").await?;
+        let is_told = |(subject, kind): &(String, &str)| {
+            let of = |event: &&Value| event["subjectId"] == subject.as_str();
+            feed.iter().filter(of).any(|event| event["type"] == *kind)
+        };
+        if must.iter().all(is_told) || Instant::now() > deadline {
+            return Ok(feed);
+        }
+    }
 }
 
 fn judge(
@@ -96,7 +130,7 @@ fn judge(
     if post.trouble == Trouble::Unfindable {
         must(told("post.unconfirmed") >= 2, "the events must tell that a person was asked");
     }
-    let calls = journal.iter().filter(|entry| is_call(entry, post)).count();
+    let calls = post.calls(journal);
     must(
         calls == post.trouble.calls(),
         "the network must have been called as often as its trouble takes",
@@ -117,24 +151,24 @@ fn judge(
     Ended { row, lateness, is_punctual: post.trouble.is_punctual(), broken }
 }
 
-fn is_call(entry: &Entry, post: &Post) -> bool {
-    entry.method == "POST"
-        && entry.path == "/2/tweets"
-        && entry.body.as_ref().is_some_and(|body| body["text"] == post.text.as_str())
-}
-
 impl Verdict {
     /// Whether every promise held.
     pub(crate) fn holds(&self) -> bool {
-        self.broken.is_empty() && self.ended.iter().all(|ended| ended.broken.is_empty())
+        self.broken().next().is_none()
     }
 
-    /// The table, the lateness, and what did not hold. `calls` and `posts` are the network's.
+    fn broken(&self) -> impl Iterator<Item = &String> {
+        let posts = self.ended.iter().flat_map(|ended| &ended.broken);
+        self.broken.iter().chain(posts).chain(&self.series.broken)
+    }
+
+    /// The tables, the lateness, and what did not hold. `calls` and `posts` are the network's.
     pub(crate) fn tell(&self, stage: &Stage, teller: &Teller) {
         let rows: Vec<Vec<String>> = self.ended.iter().map(|ended| ended.row.clone()).collect();
         let head = ["post", "on the way", "calls", "posts", "late ms", "attempts", "how it ended"];
         teller.line("");
         teller.table(&head, &rows, 26);
+        self.series.tell(teller);
         let mut late: Vec<TimeDelta> =
             self.ended.iter().filter(|e| e.is_punctual).filter_map(|e| e.lateness).collect();
         late.sort_unstable();
@@ -145,15 +179,13 @@ impl Verdict {
             share(&late, 50),
             share(&late, 99),
         ));
-        let broken: Vec<&String> =
-            self.broken.iter().chain(self.ended.iter().flat_map(|ended| &ended.broken)).collect();
-        if broken.is_empty() {
+        if self.holds() {
             teller.line(&format!(
                 "  {} posts were asked for; the network holds each of them exactly once",
-                stage.posts.len()
+                stage.posts.len() + self.series.out
             ));
         }
-        for promise in broken {
+        for promise in self.broken() {
             teller.line(&format!("  BROKEN: {promise}"));
         }
     }

@@ -34,7 +34,9 @@ async fn occurrences_are_shown_with_their_offset_and_what_clocks_do_to_them() {
             json!(["2027-03-29T02:30:00+02:00", "2027-03-29T02:30:00", "none", []]),
         ];
         ensure!(told == expected, "{told:#?}");
-        let once = json!({ "at": "2027-10-31T02:30:00", "timezone": "Europe/Berlin" });
+        let once = json!({
+            "at": "2027-10-31T02:30:00", "timezone": "Europe/Berlin", "after": "2027-10-01T00:00:00Z",
+        });
         let items = preview(&tenant, &once).await?;
         ensure!(items[0]["at"] == "2027-10-31T02:30:00+02:00", "{items:#?}");
         ensure!(items[0]["shift"] == "repeated" && items.len() == 1, "{items:#?}");

@@ -42,7 +42,7 @@ async fn a_revoked_key_is_refused() {
         let revoke = json!({ "keyId": job["result"]["keyId"] });
         tenant.api.done("key.revoke", revoke).await?;
         // A process may remember a key for two seconds.
-        wait::until("the key is refused", Duration::from_secs(4), async || {
+        wait::until("the key is refused", Duration::from_secs(10), async || {
             Ok((key.get("/v1/jobs").await?.status == 401).then_some(()))
         })
         .await

@@ -50,7 +50,8 @@ async fn total_is(fleet: &Fleet, post: &Out, of: EngagementType, right: &str) ->
     let what = format!("{} of {} are {right}", of.total(), post.platform_id);
     let see = async || totals(fleet, post, of).await;
     let seen =
-        wait::until_right(&what, PATIENCE, see, |(row, sum)| row == right && sum == right).await?;
+        wait::until_right(&what, PATIENCE * 2, see, |(row, sum)| row == right && sum == right)
+            .await?;
     ensure!(seen.0 == seen.1);
     Ok(())
 }

@@ -159,13 +159,15 @@ async fn what_is_not_authentic_or_no_event_is_refused_and_nothing_of_it_is_kept(
             fleet.database.text("select count(*) from jobs where origin = 'network'").await? == "0"
         );
         let url = fleet.operator().base_url().to_owned();
-        let told = reqwest::get(format!("{url}/metrics")).await?.text().await?;
+        let see = async || Ok(reqwest::get(format!("{url}/metrics")).await?.text().await?);
         for reason in ["unverified", "malformed_json", "too_large"] {
-            let counted = told.lines().any(|line| {
-                line.starts_with("webhook_deliveries_total")
-                    && line.contains(&format!("\"{reason}\""))
-            });
-            ensure!(counted, "{reason} is not counted:\n{told}");
+            let is_counted = |told: &String| {
+                told.lines().any(|line| {
+                    line.starts_with("webhook_deliveries_total")
+                        && line.contains(&format!("\"{reason}\""))
+                })
+            };
+            wait::until_right(reason, PATIENCE, see, is_counted).await?;
         }
         let unknown = reqwest::Client::new()
             .post(format!("{url}/webhooks/myspace"))

@@ -51,7 +51,8 @@ async fn a_deploy_stops_the_answer_at_once_and_costs_no_attempt() {
         leaving.signal(Signal::SIGTERM)?;
         let job = tenant.api.job_ended(&id, PATIENCE).await?;
         let took = asked.elapsed();
-        ensure!(took < Duration::from_secs(3), "the hand-over took {took:?}");
+        // A rescue would take a minute.
+        ensure!(took < Duration::from_secs(10), "the hand-over took {took:?}");
         ensure!(job["state"] == "done" && job["attempt"] == 0 && job["crashes"] == 0, "{job}");
         ensure!(leaving.end(PATIENCE).await?.success(), "{}", leaving.tail());
         ensure!(outcomes(&runs(&tenant.api, &id).await?) == ["interrupted", "done"]);

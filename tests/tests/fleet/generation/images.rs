@@ -44,7 +44,7 @@ async fn an_image_is_made_of_the_suggested_prompt_attached_with_a_description_an
         let cost = counted.0 * 5 + counted.1 * 40;
         ensure!(cost > 0 && runs[0]["costMicrodollars"] == cost, "{runs:?} and not {cost}");
         // The post goes out with it.
-        let schedule = tenant.schedule(version, in_ms(1_000)).await?;
+        let schedule = tenant.schedule(version, in_ms(2_000)).await?;
         let schedule = schedule["scheduleId"].as_str().unwrap();
         tenant.api.schedule_is(schedule, "published", PATIENCE).await?;
         let posts = tenant.network.posts(&tenant.account.username).await?;

@@ -7,9 +7,15 @@ use simulator::{Action, Outcome, When};
 
 use super::{called, outcomes};
 
+/// Long enough for a test to find the worker that makes a call, and short enough for what waits until no
+/// answer can come.
+fn unhurried() -> Setup {
+    Setup::default().with("PUBLISH_REQUEST_TIMEOUT_MS", "5000")
+}
+
 #[tokio::test]
 async fn a_worker_killed_between_call_and_record_publishes_nothing_twice() {
-    on(Setup::default(), async |fleet| {
+    on(unhurried(), async |fleet| {
         let tenant = Tenant::new(fleet).await?;
         tenant.trap(&tenant.account, Action::hold("call", When::After)).await?;
         let planned = tenant.plan("Killed", &tenant.account, 1_000).await?;
@@ -30,7 +36,7 @@ async fn a_worker_killed_between_call_and_record_publishes_nothing_twice() {
 
 #[tokio::test]
 async fn a_worker_killed_before_the_network_acted_publishes_after_a_look() {
-    on(Setup::default(), async |fleet| {
+    on(unhurried(), async |fleet| {
         let tenant = Tenant::new(fleet).await?;
         tenant.trap(&tenant.account, Action::hold("call", When::Before)).await?;
         let planned = tenant.plan("Killed early", &tenant.account, 1_000).await?;
@@ -46,7 +52,7 @@ async fn a_worker_killed_before_the_network_acted_publishes_after_a_look() {
 
 #[tokio::test]
 async fn a_worker_that_wakes_up_after_its_lease_changes_nothing_that_is_not_its_own() {
-    on(Setup::default(), async |fleet| {
+    on(unhurried(), async |fleet| {
         let tenant = Tenant::new(fleet).await?;
         tenant.trap(&tenant.account, Action::hold("call", When::After)).await?;
         let planned = tenant.plan("Asleep", &tenant.account, 1_000).await?;
@@ -74,7 +80,7 @@ async fn a_worker_that_wakes_up_after_its_lease_changes_nothing_that_is_not_its_
 
 #[tokio::test]
 async fn a_lookup_in_the_hands_of_a_dying_worker_is_done_by_another() {
-    on(Setup::default(), async |fleet| {
+    on(unhurried(), async |fleet| {
         let tenant = Tenant::new(fleet).await?;
         tenant.trap(&tenant.account, Action::DropAfter {}).await?;
         let look = Action::hold("look", When::Before);

@@ -71,8 +71,8 @@ async fn posts_of_the_same_second_all_go_out() {
 async fn a_schedule_that_was_moved_goes_out_at_its_new_moment_alone() {
     shared(async |fleet| {
         let tenant = Tenant::new(fleet).await?;
-        let mut planned = tenant.plan("Moved", &tenant.account, 1_500).await?;
-        let later = in_ms(3_500);
+        let mut planned = tenant.plan("Moved", &tenant.account, 3_000).await?;
+        let later = planned.at + TimeDelta::seconds(2);
         let args = json!({
             "scheduleId": planned.id,
             "at": later.format("%Y-%m-%dT%H:%M:%S%.3f").to_string(),
@@ -91,7 +91,7 @@ async fn a_schedule_cancelled_just_before_its_moment_never_goes_out() {
     shared(async |fleet| {
         let tenant = Tenant::new(fleet).await?;
         let both = [("Cancelled", &tenant.account, 0), ("Witness", &tenant.account, 0)];
-        let planned = tenant.plan_together(&both, 1_500).await?;
+        let planned = tenant.plan_together(&both, 3_000).await?;
         let [planned, witness] = &planned[..] else { bail!("two were planned") };
         let args = json!({ "scheduleId": planned.id, "reason": "The shop is closed." });
         tenant.api.done("schedule.cancel", args).await?;

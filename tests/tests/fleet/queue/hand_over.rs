@@ -23,7 +23,8 @@ async fn a_deploy_costs_no_attempt_and_the_job_runs_elsewhere_at_once() {
         leaving.signal(Signal::SIGTERM)?;
         let job = tenant.api.job_ended(&id, PATIENCE).await?;
         let took = asked.elapsed();
-        ensure!(took < Duration::from_secs(3), "the hand-over took {took:?}");
+        // A rescue would take a minute.
+        ensure!(took < Duration::from_secs(10), "the hand-over took {took:?}");
         ensure!(job["state"] == "done", "{job}");
         ensure!(job["attempt"] == 0 && job["crashes"] == 0, "a deploy costs nothing: {job}");
         ensure!(leaving.end(PATIENCE).await?.success(), "{}", leaving.tail());

@@ -1,7 +1,7 @@
 //! Limits of keys: how many jobs at once, how many starts in a time, over all workers.
 
-use anyhow::{Result, ensure};
-use chrono::TimeDelta;
+use anyhow::{Context, Result, ensure};
+use chrono::{DateTime, TimeDelta, Utc};
 use fleet_tests::api::refusal;
 use fleet_tests::harness::{Account, Fleet, Planned, Tenant, on};
 use fleet_tests::wait::{self, PATIENCE};
@@ -33,20 +33,18 @@ async fn one_at_a_time_means_one_in_the_whole_fleet_and_those_who_wait_say_why()
         let planned = tenant.plan_together(&posts, 1_500).await?;
         tenant.network.wait_hold("call", PATIENCE).await?;
         for (nth, waits) in planned[1..].iter().enumerate() {
-            let limited = |job: &Value| job["waiting"]["code"] == "limited";
-            let job = wait::until_right(
-                "the job waits for its key",
-                PATIENCE,
-                async || job_of(fleet, waits).await,
-                limited,
-            )
-            .await?;
-            // How many stand ahead is counted for one job alone.
-            let id = job["id"].as_str().unwrap_or_default();
-            let job = fleet.operator().get(&format!("/v1/jobs/{id}")).await?.body;
+            let found = job_of(fleet, waits).await?;
+            let id = found["id"].as_str().unwrap_or_default();
+            // Now and then it is looked at, and stands back again.
+            let limited = |job: &Value| {
+                let why = &job["waiting"];
+                why["code"] == "limited" && why["ahead"] == nth && job["state"] == "scheduled"
+            };
+            let see = async || fleet.operator().job(id).await;
+            let what = format!("the job waits for its key, behind {nth}");
+            let job = wait::until_right(&what, PATIENCE, see, limited).await?;
             let why = &job["waiting"];
-            ensure!(why["key"] == key.as_str() && why["ahead"] == nth, "{why}");
-            ensure!(why["until"].is_string() && job["state"] == "scheduled", "{job}");
+            ensure!(why["key"] == key.as_str() && why["until"].is_string(), "{job}");
             let message = why["message"].as_str().unwrap_or_default();
             ensure!(message.contains("1 at once"), "{message}");
         }
@@ -69,15 +67,17 @@ async fn a_rate_holds_for_the_whole_fleet_and_costs_no_attempt() {
         let on = &tenant.account;
         let posts = [("One", on, 0), ("Two", on, 0), ("Three", on, 0), ("Four", on, 0)];
         let planned = tenant.plan_together(&posts, 1_500).await?;
-        let mut went_out = Vec::new();
+        let mut started = Vec::new();
         for planned in &planned {
             tenant.published(planned).await?;
-            ensure!(job_of(fleet, planned).await?["attempt"] == 0, "waiting costs nothing");
-            went_out.push(tenant.posts(planned).await?[0].created_at);
+            let job = job_of(fleet, planned).await?;
+            ensure!(job["attempt"] == 0, "waiting costs nothing: {job}");
+            // Starts are limited; how long the call takes from there on is the machine's affair.
+            started.push(job["startedAt"].as_str().context("no start")?.parse::<DateTime<Utc>>()?);
         }
-        went_out.sort();
-        let third = went_out[2] - went_out[0];
-        ensure!(third >= TimeDelta::milliseconds(2_500), "the third went out after {third}");
+        started.sort();
+        let third = started[2] - started[0];
+        ensure!(third >= TimeDelta::milliseconds(2_500), "the third was started after {third}");
         Ok(())
     })
     .await;

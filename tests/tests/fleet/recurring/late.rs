@@ -26,7 +26,7 @@ async fn what_an_outage_made_too_late_is_missed_with_a_notice_and_may_be_moved()
         ensure!(told["message"] == reason, "{told}");
         tenant.api.schedule_is(&planned[1].id, "published", PATIENCE).await?;
         nothing_at_network(&tenant, &planned[0]).await?;
-        planned[0].at = in_ms(500);
+        planned[0].at = in_ms(2_000);
         let at = planned[0].at.format("%Y-%m-%dT%H:%M:%S%.3f").to_string();
         let args = json!({ "scheduleId": planned[0].id, "at": at, "timezone": "UTC" });
         tenant.api.done("schedule.update", args).await?;

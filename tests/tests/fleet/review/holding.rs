@@ -1,13 +1,14 @@
 //! What is scheduled, when its content is or is not approved.
 
 use anyhow::ensure;
-use fleet_tests::harness::{Planned, Tenant, in_ms, shared};
+use fleet_tests::harness::{Planned, Tenant, in_ms, on, shared};
 use fleet_tests::wait::PATIENCE;
 use serde_json::{Value, json};
 use simulator::{Action, When};
 
 use super::{Written, awaits_approval, is_refused, require_approval, written};
 use crate::publishing::{called, nothing_at_network};
+use crate::queue::patient;
 
 const AN_HOUR: i64 = 3_600_000;
 
@@ -35,7 +36,7 @@ async fn a_schedule_that_waits_for_an_approval_may_be_moved_and_waits_on() {
         is_refused(&tenant, "schedule.update", more, refused).await?;
         let approved = content.approve(&tenant).await?;
         ensure!(approved["schedulesResumed"] == 1, "{approved}");
-        tenant.api.done("schedule.update", move_to(&mut planned, 500)).await?;
+        tenant.api.done("schedule.update", move_to(&mut planned, 2_000)).await?;
         tenant.published(&planned).await.map(drop)
     })
     .await;
@@ -64,7 +65,7 @@ async fn what_is_approved_too_late_is_missed_until_it_has_another_time() {
         ensure!(reason.contains("Give it another time"), "{reason}");
         tenant.api.event(&planned.id, "post.missed", PATIENCE).await?;
         nothing_at_network(&tenant, &planned).await?;
-        tenant.api.done("schedule.update", move_to(&mut planned, 500)).await?;
+        tenant.api.done("schedule.update", move_to(&mut planned, 2_000)).await?;
         tenant.published(&planned).await?;
         called(&tenant, &planned, 1).await
     })
@@ -134,8 +135,10 @@ async fn the_last_look_before_the_call_holds_what_is_no_longer_what_was_approved
         fleet.database.run(&sql).await?;
         tenant.api.schedule_is(&planned.id, "on_hold", PATIENCE).await?;
         awaits_approval(&tenant, &planned, "not approved").await?;
-        let ended = tenant.api.items("/v1/jobs?kind=post.publish").await?;
-        ensure!(ended[0]["state"] == "done" && ended[0]["attempt"] == 0, "{ended:#?}");
+        let jobs = tenant.api.items("/v1/jobs?kind=post.publish").await?;
+        let id = jobs[0]["id"].as_str().unwrap();
+        let ended = tenant.api.job_ended(id, PATIENCE).await?;
+        ensure!(ended["state"] == "done" && ended["attempt"] == 0, "{ended}");
         nothing_at_network(&tenant, &planned).await?;
         planned.text = content.text;
         nothing_at_network(&tenant, &planned).await
@@ -145,14 +148,14 @@ async fn the_last_look_before_the_call_holds_what_is_no_longer_what_was_approved
 
 #[tokio::test]
 async fn what_is_being_published_can_be_neither_changed_nor_rejected() {
-    shared(async |fleet| {
+    on(patient(), async |fleet| {
         let tenant = Tenant::new(fleet).await?;
         let content = written(&tenant, "On its way").await?;
         let two = json!({ "platform": "TWITTER", "text": tenant.text("Unlucky") });
         let file = tenant.api.upload("a.png", "image/png", fleet_tests::picture::png()).await?;
         let name = format!("call of {}", content.version);
         tenant.trap(&tenant.account, Action::hold(&name, When::After)).await?;
-        let planned = content.schedule(&tenant, in_ms(800)).await?;
+        let planned = content.schedule(&tenant, in_ms(2_000)).await?;
         tenant.network.wait_hold(&name, PATIENCE).await?;
         let of = |field: &str, value: Value| {
             let mut args = json!({ "contentVersionId": content.version });
@@ -169,7 +172,6 @@ async fn what_is_being_published_can_be_neither_changed_nor_rejected() {
             ("media.attach", attach, changed),
         ];
         for (kind, args, expected) in refused {
-            // The network's answer is held for less than the worker waits for it.
             is_refused(&tenant, kind, args, expected).await?;
         }
         let tags = of("suggestedHashtags", json!(["bread"]));

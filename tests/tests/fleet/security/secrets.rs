@@ -48,7 +48,7 @@ async fn full_run(fleet: &Fleet, tenant: &Tenant) -> Result<Vec<Secret>> {
     // A post with an image, one that is refused, one that is looked up.
     let version = tenant.write("With an image").await?;
     tenant.attach_image(&version).await?;
-    tenant.schedule(&version, in_ms(1_000)).await?;
+    tenant.schedule(&version, in_ms(2_000)).await?;
     tenant.trap(&tenant.account, Action::DropAfter {}).await?;
     tenant.trap(&tenant.account, Action::status(400)).await?;
     for about in ["Looked up", "Refused", "Fine"] {

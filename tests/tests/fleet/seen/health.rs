@@ -36,13 +36,17 @@ async fn oldest_due(process: &Process) -> Result<Option<f64>> {
     Ok(seen.sum("queue_oldest_due_seconds", &[r#"queue="poll""#]))
 }
 
-/// Every process has looked and found that nothing is due which may run.
+/// Every process looks, as it does whenever it is asked, and finds that nothing is due which may run.
 async fn held_back(fleet: &Fleet, why: &str) -> Result<()> {
     for process in processes(fleet) {
-        let (status, said) = work(&process).await?;
-        ensure!(status == 200, "{why}: {} says {said}", process.name());
-        let age = oldest_due(&process).await?;
-        ensure!(age == Some(0.0), "{why}: {} sees {age:?}", process.name());
+        let what = format!("{why}: {} sees nothing due", process.name());
+        let see = async || {
+            let (status, said) = work(&process).await?;
+            // A look that was under way before says of another moment.
+            ensure!(status == 200, "{why}: {} says {said}", process.name());
+            oldest_due(&process).await
+        };
+        wait::until_right(&what, PATIENCE, see, |age| *age == Some(0.0)).await?;
     }
     Ok(())
 }
