@@ -11,9 +11,9 @@
 //! **Invariant:** what is due is decided by the database's clock alone.
 
 mod aggregate;
-mod expand;
 mod cadence;
 mod check;
+mod expand;
 mod figures;
 mod give_back;
 mod housekeeping;

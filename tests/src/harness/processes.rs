@@ -49,8 +49,19 @@ impl Fleet {
     /// # Errors
     /// When it cannot be started.
     pub fn spawn_scheduler(&self) -> Result<Arc<Process>> {
+        self.spawn_scheduler_with(Vec::new())
+    }
+
+    /// As [`Fleet::spawn_scheduler`], with settings of its own.
+    ///
+    /// # Errors
+    /// When it cannot be started.
+    pub fn spawn_scheduler_with(
+        &self,
+        settings: Vec<(&'static str, String)>,
+    ) -> Result<Arc<Process>> {
         let names = ("scheduler", "scheduler");
-        self.spawn(&self.processes.schedulers, names, Login::Scheduler, |_| Vec::new())
+        self.spawn(&self.processes.schedulers, names, Login::Scheduler, |_| settings)
     }
 
     /// Starts one more worker, and does not wait.
