@@ -6,6 +6,7 @@
 //! **Invariant:** an open circuit closes by itself within about two seconds of the database's
 //! return.
 
+use chrono::{DateTime, Utc};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -89,6 +90,11 @@ impl Database {
         job: &NewJob,
     ) -> Result<u64> {
         self.guarded(webhook_events::receive(&self.store, sender, events, job)).await
+    }
+
+    /// What time it is: this machine's clock may be wrong.
+    pub(crate) async fn now(&self) -> Result<DateTime<Utc>> {
+        self.guarded(self.store.now()).await
     }
 
     /// Whether the database serves.

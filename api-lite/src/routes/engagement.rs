@@ -103,7 +103,8 @@ async fn show(
     let mut tx = app.database.reading(&principal).await?;
     let post = read::post(&mut tx, id).await?;
     let post = post.ok_or_else(|| Problem::no_such("published post"))?;
-    let to = to.unwrap_or_else(|| whole(by, end(post.published_at, from.is_none(), by)));
+    let now = store::now(&mut tx).await?;
+    let to = to.unwrap_or_else(|| whole(by, end(post.published_at, from.is_none(), by, now)));
     let from = from.unwrap_or_else(|| whole(by, post.published_at));
     let range = read::range(&mut tx, post.organization_id, from, to).await?;
     let range = range.ok_or_else(|| Problem::no_such("published post"))?;
@@ -146,8 +147,13 @@ fn whole(by: Grain, at: DateTime<Utc>) -> Edge {
 }
 
 /// Now, or the end of the longest series where that is earlier and nobody said where it begins.
-fn end(published_at: DateTime<Utc>, from_the_start: bool, by: Grain) -> DateTime<Utc> {
-    let now = Utc::now().max(published_at + TimeDelta::seconds(1));
+fn end(
+    published_at: DateTime<Utc>,
+    from_the_start: bool,
+    by: Grain,
+    now: DateTime<Utc>,
+) -> DateTime<Utc> {
+    let now = now.max(published_at + TimeDelta::seconds(1));
     let days = if by == Grain::Day { 365 } else { 30 };
     if from_the_start { now.min(published_at + TimeDelta::days(days)) } else { now }
 }

@@ -16,7 +16,7 @@ use std::collections::BTreeMap;
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::app::App;
@@ -102,7 +102,9 @@ async fn begin(State(app): State<App>, principal: Principal, body: JsonBody) -> 
     if wanted.size_bytes > app.max_upload_bytes {
         return Err(too_large(&app).at("sizeBytes"));
     }
-    let file_id = FileId::new();
+    // Whoever takes the bytes looks at when it was made.
+    let now = app.database.now().await?;
+    let file_id = FileId::made_at(now);
     let key = Key::upload(organization.0, file_id.0);
     let begun = match app.media.presign_put(&key, &wanted.content_type, EXPIRES_IN) {
         Some(presigned) => BegunUpload {
@@ -117,7 +119,7 @@ async fn begin(State(app): State<App>, principal: Principal, body: JsonBody) -> 
             method: "PUT",
             url: address(&app, file_id),
             headers: BTreeMap::from([("content-type".to_owned(), wanted.content_type)]),
-            expires_at: DateTime::from(SystemTime::now() + EXPIRES_IN),
+            expires_at: now + EXPIRES_IN,
         },
     };
     Ok((StatusCode::CREATED, Json(begun)).into_response())
@@ -162,7 +164,7 @@ async fn put(
 ) -> Result<Json<Uploaded>> {
     principal.require(Scope::ContentWrite)?;
     let organization = owner(&principal)?;
-    check_age(file_id)?;
+    check_age(file_id, app.database.now().await?)?;
     let declared =
         request.headers().get(CONTENT_LENGTH).and_then(|v| v.to_str().ok()?.parse().ok());
     if declared.is_some_and(|size: u64| size > app.max_upload_bytes) {
@@ -215,16 +217,14 @@ fn address(app: &App, file: FileId) -> String {
 }
 
 /// An id tells when it was made.
-fn check_age(file: FileId) -> Result<()> {
+fn check_age(file: FileId, now: DateTime<Utc>) -> Result<()> {
     let Some(made) = file.0.get_timestamp() else { return Err(Problem::no_such("upload")) };
     let (seconds, nanos) = made.to_unix();
-    let made = SystemTime::UNIX_EPOCH + Duration::new(seconds, nanos);
-    match SystemTime::now().duration_since(made) {
-        Ok(age) if age > EXPIRES_IN => {
-            Err(Problem::own("upload_expired", "begin another one with POST /v1/uploads"))
-        }
-        _ => Ok(()),
+    let made = DateTime::UNIX_EPOCH + Duration::new(seconds, nanos);
+    if now > made + EXPIRES_IN {
+        return Err(Problem::own("upload_expired", "begin another one with POST /v1/uploads"));
     }
+    Ok(())
 }
 
 /// The bytes of a request as they arrive, none of them much later than the one before.
@@ -276,10 +276,11 @@ mod tests {
 
     #[test]
     fn an_upload_that_was_announced_long_ago_or_never_is_refused() {
-        assert!(check_age(FileId::new()).is_ok());
-        assert!(check_age(FileId(uuid::Uuid::nil())).is_err());
-        let old = uuid::Timestamp::from_unix(uuid::NoContext, 1_700_000_000, 0);
-        assert!(check_age(FileId(uuid::Uuid::new_v7(old))).is_err());
+        let now = DateTime::from_timestamp(1_800_000_000, 0).expect("a time");
+        let made = |ago: Duration| check_age(FileId::made_at(now - ago), now);
+        assert!(made(Duration::ZERO).is_ok() && made(EXPIRES_IN).is_ok());
+        assert!(made(EXPIRES_IN + Duration::from_secs(1)).is_err());
+        assert!(check_age(FileId(uuid::Uuid::nil()), now).is_err());
     }
 
     #[tokio::test]

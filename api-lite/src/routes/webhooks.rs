@@ -85,20 +85,23 @@ impl Sender {
     }
 
     /// Whether the sender sent these bytes.
-    fn verify(
+    async fn verify(
         self,
         app: &App,
         secrets: &[&[u8]],
         headers: &HeaderMap,
         body: &[u8],
-    ) -> std::result::Result<(), Unverified> {
+    ) -> Result<()> {
         let header = |name: &str| headers.get(name).map(axum::http::HeaderValue::as_bytes);
         match self {
-            Sender::X => webhooks::x::verify(secrets, header(webhooks::x::HEADER), body),
+            Sender::X => {
+                webhooks::x::verify(secrets, header(webhooks::x::HEADER), body).map_err(unverified)
+            }
             Sender::Stripe => {
                 let header = header(webhooks::stripe::HEADER);
-                let now = chrono::Utc::now().timestamp();
+                let now = app.database.now().await?.timestamp();
                 webhooks::stripe::verify(secrets, header, body, now, app.webhooks.stripe_tolerance)
+                    .map_err(unverified)
             }
         }
     }
@@ -161,7 +164,7 @@ async fn take_in(app: &App, sender: Sender, context: Context, request: Request) 
     let (head, body) = request.into_parts();
     let body = read(app, &context, body).await?;
     let secrets: Vec<&[u8]> = secrets.iter().map(|one| one.expose_secret().as_bytes()).collect();
-    sender.verify(app, &secrets, &head.headers, &body).map_err(unverified)?;
+    sender.verify(app, &secrets, &head.headers, &body).await?;
     let body = String::from_utf8(body.into())
         .map_err(|_| Problem::own("malformed_json", "expected UTF-8"))?;
     if is_too_deep(body.as_bytes()) {

@@ -16,7 +16,7 @@ use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use platforms::{ErrorClass, Platform, Totals};
 use secrecy::SecretString;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// What a call needs to act for one account.
 #[derive(Clone, Debug)]
@@ -54,8 +54,8 @@ pub struct Upload {
 pub struct Uploaded {
     /// The network's own id.
     pub media_id: String,
-    /// When the network forgets it, unless it is posted.
-    pub expires_at: Option<DateTime<Utc>>,
+    /// After how long the network forgets it, unless it is posted.
+    pub expires_in: Option<Duration>,
 }
 
 /// The post to be made.
@@ -104,7 +104,7 @@ pub struct Refusal {
     pub status: u16,
     /// The network's own words, without secrets, at most 500 characters.
     pub message: String,
-    /// For rate limits and quotas: the key that is closed, and until when.
+    /// For rate limits and quotas: the key that is closed, and for how long.
     pub closed: Option<Closed>,
 }
 
@@ -113,8 +113,15 @@ pub struct Refusal {
 pub struct Closed {
     /// For example `x:user:2244994945:POST /2/tweets`.
     pub key: String,
-    /// When it opens again.
-    pub until: DateTime<Utc>,
+    /// How long it stays so, counted by the network's clock from its answer: no clock of ours is asked.
+    pub opens_in: Duration,
+}
+
+impl Closed {
+    /// When it opens again, by the clock that says what time it is now.
+    pub fn until(&self, now: DateTime<Utc>) -> DateTime<Utc> {
+        now + self.opens_in
+    }
 }
 
 /// A value and what the answer's headers said of the call's budget.

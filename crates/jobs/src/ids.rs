@@ -2,11 +2,12 @@
 //!
 //! **Invariant:** ids are UUIDv7: they sort by the moment their row was made.
 
+use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::fmt;
 use std::str::FromStr;
-use uuid::Uuid;
+use uuid::{NoContext, Timestamp, Uuid};
 
 macro_rules! ids {
     ($($(#[$doc:meta])* $name:ident;)*) => {$(
@@ -23,6 +24,14 @@ macro_rules! ids {
             #[expect(clippy::new_without_default, reason = "a new id is never a default")]
             pub fn new() -> Self {
                 Self(Uuid::now_v7())
+            }
+
+            /// A new id that tells this moment, where what it tells is looked at: this machine's clock may be
+            /// wrong.
+            pub fn made_at(moment: DateTime<Utc>) -> Self {
+                let secs = u64::try_from(moment.timestamp()).unwrap_or_default();
+                let nanos = moment.timestamp_subsec_nanos();
+                Self(Uuid::new_v7(Timestamp::from_unix(NoContext, secs, nanos)))
             }
         }
 

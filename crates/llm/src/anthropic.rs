@@ -119,16 +119,18 @@ pub(crate) fn refusal(status: u16, headers: &HeaderMap, body: &Value) -> Error {
     };
     let message = error["message"].as_str().map(str::to_owned);
     let message = message.unwrap_or_else(|| format!("HTTP {status}"));
-    let wait = if class == ErrorClass::Quota { None } else { wait(headers, Utc::now()) };
+    let wait = if class == ErrorClass::Quota { None } else { wait(headers) };
     Error::refused(class, &message).after(wait)
 }
 
-/// `retry-after` in seconds, else the latest moment at which something that is used up comes back.
-fn wait(headers: &HeaderMap, now: DateTime<Utc>) -> Option<Duration> {
+/// `retry-after` in seconds, else the latest moment at which something that is used up comes back, counted from
+/// the moment of the answer by the provider's own clock.
+fn wait(headers: &HeaderMap) -> Option<Duration> {
     let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
     if let Some(seconds) = text("retry-after").and_then(|seconds| seconds.parse::<u64>().ok()) {
         return Some(Duration::from_secs(seconds));
     }
+    let now = DateTime::parse_from_rfc2822(text("date")?).ok()?.to_utc();
     ["requests", "tokens", "input-tokens", "output-tokens"]
         .into_iter()
         .filter(|kind| text(&format!("anthropic-ratelimit-{kind}-remaining")) == Some("0"))
@@ -200,8 +202,8 @@ mod tests {
 
     #[test]
     fn a_reset_is_a_moment() {
-        let now = "2026-11-22T10:00:00Z".parse().unwrap();
         let headers: HeaderMap = [
+            ("date", "Sun, 22 Nov 2026 10:00:00 GMT"),
             ("anthropic-ratelimit-requests-remaining", "4"),
             ("anthropic-ratelimit-requests-reset", "2026-11-22T11:00:00Z"),
             ("anthropic-ratelimit-tokens-remaining", "0"),
@@ -210,6 +212,9 @@ mod tests {
         .into_iter()
         .map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap()))
         .collect::<HeaderMap>();
-        assert_eq!(wait(&headers, now), Some(Duration::from_secs(30)));
+        assert_eq!(wait(&headers), Some(Duration::from_secs(30)));
+        let untold: HeaderMap =
+            headers.into_iter().filter_map(|(name, value)| Some((name?, value))).skip(1).collect();
+        assert_eq!(wait(&untold), None, "a moment of a clock that is not told");
     }
 }

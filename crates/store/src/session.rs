@@ -12,6 +12,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use crate::clock::Clock;
 use crate::{Error, Result};
 use jobs::{JobId, OrganizationId};
 
@@ -54,6 +55,15 @@ impl Login {
         }
     }
 
+    /// How long a transaction of this process may stand still. What a scheduler has taken in hand waits for it:
+    /// one that is frozen there, or whose machine is gone, is not waited for.
+    const fn idle_timeout(self) -> &'static str {
+        match self {
+            Login::Scheduler => "5s",
+            Login::Api | Login::Worker => "60s",
+        }
+    }
+
     /// How long a statement of this process may take.
     const fn statement_timeout(self) -> &'static str {
         match self {
@@ -78,6 +88,7 @@ pub struct Store {
     pool: PgPool,
     login: Login,
     verified: Arc<AtomicBool>,
+    pub(crate) clock: Arc<Clock>,
 }
 
 /// How many connections a process has.
@@ -112,7 +123,7 @@ impl Store {
             .application_name(login.role())
             .options([
                 ("statement_timeout", login.statement_timeout()),
-                ("idle_in_transaction_session_timeout", "60s"),
+                ("idle_in_transaction_session_timeout", login.idle_timeout()),
                 // No statement of ours runs for so long that compiling it would pay.
                 ("jit", "off"),
             ])
@@ -137,13 +148,14 @@ impl Store {
                 })
             })
             .connect_lazy_with(options);
-        Ok(Store { pool, login, verified: Arc::new(AtomicBool::new(false)) })
+        Ok(Store { pool, login, verified: Arc::new(AtomicBool::new(false)), clock: Arc::default() })
     }
 
     /// The owner's own connections, for tests of single statements.
     #[cfg(test)]
     pub(crate) fn of_owner(pool: PgPool) -> Store {
-        Store { pool, login: Login::Worker, verified: Arc::new(AtomicBool::new(true)) }
+        let verified = Arc::new(AtomicBool::new(true));
+        Store { pool, login: Login::Worker, verified, clock: Arc::default() }
     }
 
     /// Closes every connection.

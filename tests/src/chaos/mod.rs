@@ -13,11 +13,13 @@
 //! | `scene.rs` | a fleet whose workers are killed together at a boundary |
 //! | `publish/` | publishing, cut at every step |
 //! | `accounts/` | refreshing tokens and generating content, cut at every step |
+//! | `clock/` | series of every second, whose schedulers die around the ticks |
 //!
 //! **Invariant:** nothing here is known to the processes: whatever is done to them could be done by
 //! an operator, a network or a machine.
 
 pub mod accounts;
+pub mod clock;
 mod crew;
 mod eyes;
 mod faults;

@@ -25,7 +25,7 @@ pub(crate) struct Spread {
 }
 
 impl Spread {
-    fn of(mut times: Vec<TimeDelta>) -> Self {
+    pub(super) fn of(mut times: Vec<TimeDelta>) -> Self {
         times.sort();
         Self { sorted: times }
     }

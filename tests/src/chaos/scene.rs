@@ -15,7 +15,7 @@ use sqlx::{AssertSqlSafe, PgConnection};
 
 use super::eyes::Eyes;
 use super::ground::without_limits;
-use crate::harness::{Account, Care, Fleet, Login, Lost, Setup, Tenant};
+use crate::harness::{Account, Care, Database, Fleet, Login, Lost, Setup, Tenant};
 use crate::wait;
 
 /// How many workers there are; all are killed together.
@@ -39,6 +39,34 @@ pub(crate) struct Locked {
 }
 
 impl Locked {
+    /// Locks what the statement says. `$1` is the list.
+    pub(super) async fn take(
+        database: &Database,
+        statement: &str,
+        list: &[String],
+    ) -> Result<Self> {
+        let mut conn = database.connect(Login::Owner).await?;
+        sqlx::query("begin").execute(&mut conn).await?;
+        let mut query = sqlx::query(AssertSqlSafe(statement.to_owned()));
+        if statement.contains("$1") {
+            query = query.bind(list);
+        }
+        query.execute(&mut conn).await?;
+        let pid = sqlx::query_scalar("select pg_backend_pid()").fetch_one(&mut conn).await?;
+        Ok(Self { conn, pid })
+    }
+
+    /// How many connections of a login wait for it.
+    pub(super) async fn waiting(&self, eyes: &Eyes, login: Login) -> Result<i64> {
+        let waiting = format!(
+            "select count(*) from pg_stat_activity
+             where usename = '{}' and {} = any (pg_blocking_pids(pid))",
+            login.role(),
+            self.pid
+        );
+        eyes.number(&waiting, &[]).await
+    }
+
     /// Lets it go.
     pub(super) async fn release(mut self) -> Result<()> {
         sqlx::query("rollback").execute(&mut self.conn).await?;
@@ -102,25 +130,15 @@ impl Scene {
 
     /// Somebody locks what the statement says, until it is let go. `$1` is the list.
     pub(super) async fn lock(&self, statement: &str, list: &[String]) -> Result<Locked> {
-        let mut conn = self.fleet.database.connect(Login::Owner).await?;
-        sqlx::query("begin").execute(&mut conn).await?;
-        let mut query = sqlx::query(AssertSqlSafe(statement.to_owned()));
-        if statement.contains("$1") {
-            query = query.bind(list);
-        }
-        query.execute(&mut conn).await?;
-        let pid = sqlx::query_scalar("select pg_backend_pid()").fetch_one(&mut conn).await?;
-        Ok(Locked { conn, pid })
+        Locked::take(&self.fleet.database, statement, list).await
     }
 
     /// Waits until so many of the workers' connections wait for what is locked.
     pub(super) async fn blocked(&self, by: &Locked, wanted: usize) -> Result<()> {
-        let waiting = format!(
-            "select count(*) from pg_stat_activity
-             where usename = 'ezre_worker' and {} = any (pg_blocking_pids(pid))",
-            by.pid
-        );
-        self.see(&waiting, &[], wanted).await
+        let see = async || by.waiting(&self.eyes, Login::Worker).await;
+        let wanted = i64::try_from(wanted)?;
+        let what = "the workers wait for what is locked";
+        wait::until_right(what, REACH, see, |seen| *seen == wanted).await.map(drop)
     }
 
     /// Keeps everybody from writing to a table; reading and locking rows goes on.

@@ -10,10 +10,12 @@
 //! | `database.rs` | a database of one's own, cloned from a migrated template |
 //! | `servers.rs` | Postgres and Redis servers of one's own, which may be stopped, killed, emptied |
 //! | `proxy.rs` | a way to Postgres or Redis that can be cut, or made slow |
+//! | `clocks.rs` | machines whose clocks are wrong |
 //! | `tenant.rs` | an organization with its key and an account at the network |
 //!
 //! **Invariant:** a test that ends leaves nothing running, however it ends.
 
+mod clocks;
 mod database;
 mod fleet;
 mod process;
@@ -23,6 +25,7 @@ mod servers;
 mod setup;
 mod tenant;
 
+pub use clocks::ahead;
 pub use database::{Database, Login};
 pub use fleet::{Fleet, on, shared};
 pub use process::{Process, binary};

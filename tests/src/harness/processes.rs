@@ -40,8 +40,9 @@ impl Fleet {
     pub fn spawn_api(&self) -> Result<Arc<Process>> {
         let listen = self.api_url.trim_start_matches("http://").to_owned();
         let page = format!("{}/i/oauth2/authorize", self.simulator_url);
-        let own = |_: &str| vec![("API_LISTEN", listen), ("X_CONSENT_URL", page)];
-        self.spawn(&self.processes.apis, ("api", "api-lite"), Login::Api, own)
+        let mut own = vec![("API_LISTEN", listen), ("X_CONSENT_URL", page)];
+        own.extend(self.setup.of_api.clone());
+        self.spawn(&self.processes.apis, ("api", "api-lite"), Login::Api, |_| own)
     }
 
     /// Starts one more scheduler, and does not wait.
@@ -49,8 +50,19 @@ impl Fleet {
     /// # Errors
     /// When it cannot be started.
     pub fn spawn_scheduler(&self) -> Result<Arc<Process>> {
+        self.spawn_scheduler_with(Vec::new())
+    }
+
+    /// As [`Fleet::spawn_scheduler`], with settings of its own.
+    ///
+    /// # Errors
+    /// When it cannot be started.
+    pub fn spawn_scheduler_with(
+        &self,
+        settings: Vec<(&'static str, String)>,
+    ) -> Result<Arc<Process>> {
         let names = ("scheduler", "scheduler");
-        self.spawn(&self.processes.schedulers, names, Login::Scheduler, |_| Vec::new())
+        self.spawn(&self.processes.schedulers, names, Login::Scheduler, |_| settings)
     }
 
     /// Starts one more worker, and does not wait.

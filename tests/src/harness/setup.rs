@@ -54,6 +54,7 @@ pub struct Setup {
     pub(super) own_servers: Option<Care>,
     pub(super) starts_down: bool,
     pub(super) settings: Vec<(String, String)>,
+    pub(super) of_api: Vec<(&'static str, String)>,
 }
 
 impl Default for Setup {
@@ -68,6 +69,7 @@ impl Default for Setup {
             own_servers: None,
             starts_down: false,
             settings: settings.into(),
+            of_api: Vec::new(),
         }
     }
 }
@@ -114,6 +116,12 @@ impl Setup {
     pub fn starts_down(mut self) -> Self {
         self.own_servers = Some(Care::Quick);
         self.starts_down = true;
+        self
+    }
+
+    /// Settings of the API alone.
+    pub fn with_api(mut self, settings: Vec<(&'static str, String)>) -> Self {
+        self.of_api.extend(settings);
         self
     }
 

@@ -16,6 +16,7 @@
 //! | `recurring/` | series, their occurrences, and what is late |
 //! | `security/` | the real logins attacked; secrets looked for everywhere |
 //! | `chaos.rs` | everything at once, briefly |
+//! | `clocks.rs` | machines whose clocks are wrong by ten minutes |
 //! | `seen/` | metrics, alerts and health, as operators meet them |
 //! | `structure.rs` | the edges between packages, configuration, generated references |
 
@@ -27,6 +28,7 @@ mod analytics;
 mod api;
 mod billing;
 mod chaos;
+mod clocks;
 mod engagement;
 mod generation;
 mod publishing;

@@ -134,9 +134,10 @@ fn unconnected(platform: Platform, error: GrantError, now: DateTime<Utc>) -> Fai
         GrantError::Refused(refusal) => match (refusal.class, refusal.closed) {
             (ErrorClass::RateLimited | ErrorClass::Quota, Some(closed)) => {
                 let message = format!("{network} wants no more calls for now");
+                let until = closed.until(now);
                 let key = Some(closed.key);
                 let why = Wait { code: "rate_limited".to_owned(), message, key };
-                Failure::Snooze { until: closed.until.max(now), why, close: true }
+                Failure::Snooze { until, why, close: true }
             }
             (class, _) => {
                 if class == ErrorClass::Config {

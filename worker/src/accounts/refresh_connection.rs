@@ -190,7 +190,7 @@ fn not_now(refusal: &Refusal, problem: Problem, now: DateTime<Utc>) -> Failure {
                 message: problem.message,
                 key: Some(closed.key.clone()),
             };
-            Failure::Snooze { until: closed.until.max(now), why, close: true }
+            Failure::Snooze { until: closed.until(now), why, close: true }
         }
         (class, _) => {
             if class == ErrorClass::Config {

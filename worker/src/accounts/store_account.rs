@@ -156,7 +156,7 @@ pub(super) fn refused(refusal: &Refusal, network: &str, now: DateTime<Utc>) -> F
         }
         ErrorClass::RateLimited | ErrorClass::Quota => {
             let (until, key) = match &refusal.closed {
-                Some(closed) => (closed.until.max(now), Some(closed.key.clone())),
+                Some(closed) => (closed.until(now), Some(closed.key.clone())),
                 None => (now + CLOSED_FOR, None),
             };
             let message = format!("{network} wants no more calls for now");

@@ -103,10 +103,9 @@ async fn told(
         output.gone += 1;
     }
     if let Some(closed) = called.closed {
+        let until = closed.until(store::now(&mut tx).await.map_err(failed)?);
         let reason = "nearly all that the network allows is used";
-        ledger::close_key(&mut tx, &closed.key, Some(closed.until), reason)
-            .await
-            .map_err(failed)?;
+        ledger::close_key(&mut tx, &closed.key, Some(until), reason).await.map_err(failed)?;
     }
     run.end(tx, &output).await
 }

@@ -170,7 +170,7 @@ fn after_refusal(
 }
 
 fn later(closed: Option<&Closed>, account: Account<'_>, now: DateTime<Utc>, code: &str) -> Next {
-    let until = closed.map_or(now + CLOSED_FOR, |closed| closed.until.max(now));
+    let until = closed.map_or(now + CLOSED_FOR, |closed| closed.until(now));
     let message = format!(
         "{} wants no more calls until {}",
         account.platform.display_name(),
@@ -209,6 +209,7 @@ pub(super) fn attempts_left(max_retries: i32, retry_count: i32) -> Option<u32> {
 mod tests {
     #![expect(clippy::panic, reason = "tests")]
     use super::*;
+    use std::time::Duration;
 
     const KEY: &str = "x:user:7:POST /2/tweets";
 
@@ -258,7 +259,8 @@ mod tests {
     #[test]
     fn a_used_up_budget_closes_the_accounts_key_until_it_opens() {
         let until = now() + TimeDelta::seconds(90);
-        let closed = Closed { key: KEY.into(), until };
+        let opens_in = Duration::from_secs(90);
+        let closed = Closed { key: KEY.into(), opens_in };
         let Next::Later { until: opens, why } = refused(ErrorClass::RateLimited, Some(closed))
         else {
             panic!("a rate limit makes the job wait");
@@ -266,7 +268,7 @@ mod tests {
         assert_eq!((opens, why.code.as_str()), (until, "rate_limited"));
         assert_eq!(why.key.as_deref(), Some("account:TWITTER:7"));
 
-        let app = Closed { key: "x:app:POST /2/tweets".into(), until };
+        let app = Closed { key: "x:app:POST /2/tweets".into(), opens_in };
         let Next::Later { why, .. } = refused(ErrorClass::Quota, Some(app)) else {
             panic!("a quota makes the job wait");
         };

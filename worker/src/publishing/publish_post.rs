@@ -306,7 +306,9 @@ async fn published(
     }
     if let Some((key, closed)) = closed {
         let reason = "the network's budget for this call is used up";
-        ledger::close_key(&mut tx, &key, Some(closed.until), reason).await.map_err(failed)?;
+        ledger::close_key(&mut tx, &key, Some(closed.until(schedule.now)), reason)
+            .await
+            .map_err(failed)?;
     }
     let output = PublishedPost {
         outcome: Status::Published.as_str().to_owned(),

@@ -40,13 +40,17 @@ pub(super) async fn upload_missing<K: JobKind>(
                 let prepared = Prepared {
                     attachment_id: attachment.id,
                     media_id: called.value.media_id,
-                    expires_at: called.value.expires_at,
+                    expires_at: called.value.expires_in.map(|length| target.schedule.now + length),
                 };
                 save(run, target, &prepared, index + 1).await?;
                 media_ids.push(prepared.media_id);
             }
             Err(error) => {
-                let next = after_error(error, target.account(), target.schedule.now);
+                // Uploads may take minutes.
+                let mut tx = run.begin().await?;
+                let now = store::now(&mut tx).await.map_err(failed)?;
+                tx.commit().await.map_err(failed)?;
+                let next = after_error(error, target.account(), now);
                 return Ok(Err(next));
             }
         }

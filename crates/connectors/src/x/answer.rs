@@ -2,14 +2,15 @@
 //!
 //! **Invariant:** no token leaves this file: not in an error, a message, a log or a key.
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::DateTime;
 use platforms::x::{Endpoint, RATE_WINDOW, classify, message};
 use platforms::{ErrorClass, Platform};
-use reqwest::header::HeaderMap;
+use reqwest::header::{DATE, HeaderMap};
 use reqwest::{RequestBuilder, Response};
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
+use std::time::Duration;
 use tracing::field::Empty;
 use tracing::{Instrument, Span, debug, info_span};
 
@@ -20,7 +21,7 @@ const MESSAGE_MAX: usize = 500;
 /// Largest answer that is read, in bytes; a page of a hundred posts is far smaller.
 const BODY_MAX: usize = 8 * 1024 * 1024;
 /// Longest time for which a header may close a key.
-const CLOSED_MAX: TimeDelta = TimeDelta::days(31);
+const CLOSED_MAX: Duration = Duration::from_secs(31 * 24 * 3600);
 
 /// Whose budget a call spends, and which secrets must not be told.
 #[derive(Clone)]
@@ -217,16 +218,15 @@ impl Answer {
         budget: &Budget<'_>,
         refused: Option<ErrorClass>,
     ) -> Option<Closed> {
-        let now = Utc::now();
         let used_up = self.used_up(budget, |remaining, _| remaining <= 0);
         match refused {
             Some(ErrorClass::Quota) => {
-                let until = used_up.map_or_else(|| self.reset("x-rate-limit", now), |c| c.until);
-                Some(Closed { key: budget.endpoint.app_key(), until })
+                let opens_in = used_up.map_or_else(|| self.reset("x-rate-limit"), |c| c.opens_in);
+                Some(Closed { key: budget.endpoint.app_key(), opens_in })
             }
             Some(ErrorClass::RateLimited) => Some(used_up.unwrap_or_else(|| Closed {
                 key: budget.key.clone(),
-                until: self.reset("x-rate-limit", now),
+                opens_in: self.reset("x-rate-limit"),
             })),
             _ => used_up,
         }
@@ -235,7 +235,6 @@ impl Answer {
     /// The key whose budget is used up, by a rule on what remains of the limit; where there are
     /// several, the one that is closed longest. A limit that is not told is 0.
     fn used_up(&self, budget: &Budget<'_>, rule: impl Fn(i64, i64) -> bool) -> Option<Closed> {
-        let now = Utc::now();
         let app_key = budget.endpoint.app_key();
         [
             ("x-rate-limit", &budget.key),
@@ -248,16 +247,23 @@ impl Answer {
             let remaining = self.number(&format!("{window}-remaining"));
             remaining.is_some_and(|remaining| rule(remaining, limit))
         })
-        .map(|(window, key)| Closed { key: key.clone(), until: self.reset(window, now) })
-        .max_by_key(|closed| closed.until)
+        .map(|(window, key)| Closed { key: key.clone(), opens_in: self.reset(window) })
+        .max_by_key(|closed| closed.opens_in)
     }
 
-    /// When a window opens again: as the header says, or a whole window from now.
-    fn reset(&self, window: &str, now: DateTime<Utc>) -> DateTime<Utc> {
-        self.number(&format!("{window}-reset"))
-            .and_then(|seconds| DateTime::from_timestamp(seconds, 0))
-            .unwrap_or(now + RATE_WINDOW)
-            .clamp(now, now + CLOSED_MAX)
+    /// After how long a window opens again. X names a moment: it counts from the moment that X itself gave the
+    /// answer, as this machine's clock may be wrong. Without one of the two, it is a whole window.
+    fn reset(&self, window: &str) -> Duration {
+        let reset = self.number(&format!("{window}-reset"));
+        let left = reset.zip(self.answered_at()).map(|(reset, at)| reset.saturating_sub(at));
+        let left = left.map(|seconds| Duration::from_secs(u64::try_from(seconds).unwrap_or(0)));
+        left.unwrap_or(RATE_WINDOW).min(CLOSED_MAX)
+    }
+
+    /// When X answered, by its own clock, in Unix seconds.
+    fn answered_at(&self) -> Option<i64> {
+        let date = self.headers.get(DATE)?.to_str().ok()?;
+        Some(DateTime::parse_from_rfc2822(date).ok()?.timestamp())
     }
 
     fn number(&self, header: &str) -> Option<i64> {

@@ -3,7 +3,6 @@
 //! **Invariant:** nothing here is seen by people until a post names it.
 
 use bytes::Bytes;
-use chrono::Utc;
 use platforms::ErrorClass;
 use platforms::x::{ALT_TEXT_MAX, Endpoint, GIF_TYPE, IMAGE_MAX_BYTES, message};
 use reqwest::RequestBuilder;
@@ -40,14 +39,14 @@ pub(super) async fn upload(
         run.whole(&upload, category).await?
     };
     let media_id = id_of(&data)?;
-    let expires_at = data["expires_after_secs"]
+    let expires_in = data["expires_after_secs"]
         .as_u64()
-        .map(|seconds| Utc::now() + Duration::from_secs(seconds.min(u64::from(u32::MAX))));
+        .map(|seconds| Duration::from_secs(seconds.min(u64::from(u32::MAX))));
     run.wait_until_ready(&media_id, data).await?;
     if let Some(text) = upload.alt_text.as_deref().filter(|text| !text.trim().is_empty()) {
         run.describe(&media_id, text).await?;
     }
-    Ok(Called { value: Uploaded { media_id, expires_at }, closed: run.closed })
+    Ok(Called { value: Uploaded { media_id, expires_in }, closed: run.closed })
 }
 
 /// What X shall take a file for.
@@ -76,7 +75,7 @@ impl Run<'_> {
         let budget = Budget::of_account(endpoint, self.access);
         let mut called = self.x.call(request, &budget).await?;
         let latest = self.closed.take().into_iter().chain(called.closed);
-        self.closed = latest.max_by_key(|closed| closed.until);
+        self.closed = latest.max_by_key(|closed| closed.opens_in);
         Ok(called.value.get_mut("data").map(Value::take).unwrap_or_default())
     }
 

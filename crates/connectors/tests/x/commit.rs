@@ -2,7 +2,7 @@
 //!
 //! **Invariant:** no reply makes the connector write twice.
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, TimeDelta};
 use connectors::{Commit, Connector, Draft, Refusal, X};
 use platforms::ErrorClass;
 use serde_json::json;
@@ -139,28 +139,39 @@ async fn a_refusal_is_told_in_500_characters_without_the_token() {
     assert!(refusal.message.starts_with("[token] é"), "{}", refusal.message);
 }
 
+/// When X answers, by its own clock, which is far from this machine's.
+const DATE: &str = "Tue, 15 Nov 2022 12:45:26 GMT";
+const AT: i64 = 1_668_516_326;
+
 #[tokio::test]
-async fn a_rate_limit_closes_the_accounts_key_until_the_reset() {
-    let until = DateTime::from_timestamp(Utc::now().timestamp() + 77, 0).unwrap();
-    let reply = problem(429, "rate-limit-exceeded", "Slow down")
-        .header("x-rate-limit-remaining", 0)
-        .header("x-rate-limit-reset", until.timestamp());
-    let closed = refused(reply).await.closed.unwrap();
+async fn a_rate_limit_closes_the_accounts_key_until_the_reset_by_the_networks_clock() {
+    let limited = || {
+        problem(429, "rate-limit-exceeded", "Slow down")
+            .header("date", DATE)
+            .header("x-rate-limit-remaining", 0)
+    };
+    let closed = refused(limited().header("x-rate-limit-reset", AT + 77)).await.closed.unwrap();
     let connector = x(&Url::parse(connectors::x::DEFAULT_BASE_URL).unwrap());
     assert_eq!(closed.key, connector.publish_key("2244994945"));
-    assert_eq!(closed.until, until);
+    assert_eq!(closed.opens_in, Duration::from_secs(77));
+    let now = DateTime::from_timestamp(1_800_000_000, 0).unwrap();
+    assert_eq!(closed.until(now), now + TimeDelta::seconds(77));
+    let over = refused(limited().header("x-rate-limit-reset", AT - 5)).await.closed.unwrap();
+    assert_eq!(over.opens_in, Duration::ZERO);
+    let wild = refused(limited().header("x-rate-limit-reset", i64::MAX)).await.closed.unwrap();
+    assert_eq!(wild.opens_in, Duration::from_secs(31 * 86_400));
 }
 
 #[tokio::test]
 async fn a_rate_limit_without_a_reset_lasts_a_window() {
-    let before = Utc::now();
     for reply in [
         Reply::raw(429, r#"{"errors":[{"code":88,"message":"Rate limit exceeded"}]}"#),
-        Reply::raw(429, "").header("x-rate-limit-reset", "soon"),
+        Reply::raw(429, "").header("date", DATE).header("x-rate-limit-reset", "soon"),
+        // A moment of a clock that is not told.
+        Reply::raw(429, "").header("x-rate-limit-reset", AT + 77),
     ] {
         let closed = refused(reply).await.closed.unwrap();
-        let open = closed.until - TimeDelta::minutes(15);
-        assert!(open >= before && open <= Utc::now(), "{closed:?}");
+        assert_eq!(closed.opens_in, Duration::from_secs(15 * 60));
     }
 }
 
@@ -168,29 +179,30 @@ async fn a_rate_limit_without_a_reset_lasts_a_window() {
 async fn the_apps_limits_close_the_apps_key() {
     let closed = refused(Reply::raw(402, "")).await.closed.unwrap();
     assert_eq!(closed.key, "x:app:POST /2/tweets");
-    let until = DateTime::from_timestamp(Utc::now().timestamp() + 7200, 0).unwrap();
     let connector = x(&Url::parse(connectors::x::DEFAULT_BASE_URL).unwrap());
     for kind in ["rate-limit-exceeded", "usage-capped"] {
         let reply = problem(429, kind, "Enough")
+            .header("date", DATE)
             .header("x-rate-limit-remaining", 55)
-            .header("x-rate-limit-reset", Utc::now().timestamp() + 60)
+            .header("x-rate-limit-reset", AT + 60)
             .header("x-app-limit-24hour-remaining", 0)
-            .header("x-app-limit-24hour-reset", until.timestamp());
+            .header("x-app-limit-24hour-reset", AT + 7200);
         let closed = refused(reply).await.closed.unwrap();
-        assert_eq!((&*closed.key, closed.until), ("x:app:POST /2/tweets", until));
+        let long = Duration::from_secs(7200);
+        assert_eq!((&*closed.key, closed.opens_in), ("x:app:POST /2/tweets", long));
         assert!(connector.publish_keys("2244994945").contains(&closed.key));
     }
 }
 
 #[tokio::test]
 async fn the_last_call_of_a_window_closes_its_key() {
-    let until = DateTime::from_timestamp(Utc::now().timestamp() + 77, 0).unwrap();
     let reply = created()
+        .header("date", DATE)
         .header("x-rate-limit-remaining", 0)
-        .header("x-rate-limit-reset", until.timestamp());
+        .header("x-rate-limit-reset", AT + 77);
     let (commit, closed, _) = one_commit(reply).await;
     assert!(matches!(commit, Commit::Published(_)), "{commit:?}");
-    assert_eq!(closed.unwrap().until, until);
+    assert_eq!(closed.unwrap().opens_in, Duration::from_secs(77));
     let (_, closed, _) = one_commit(created().header("x-rate-limit-remaining", 1)).await;
     assert_eq!(closed, None);
 }

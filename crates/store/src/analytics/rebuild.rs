@@ -81,14 +81,13 @@ type Span = (DateTime<Utc>, DateTime<Utc>);
 /// All of time, cut at the beginnings of months, where the table of events is cut too.
 async fn spans(conn: &mut Conn, organization: OrganizationId) -> Result<Vec<Span>> {
     let known = sqlx::query!(
-        "select min(occurred_at) as first, max(occurred_at) as last
-         from engagement_events where organization_id = $1",
+        r#"select min(occurred_at) as first, max(occurred_at) as last, now() as "now!"
+           from engagement_events where organization_id = $1"#,
         organization.0
     )
     .fetch_one(conn)
     .await?;
-    let now = Utc::now();
-    Ok(cut(known.first.unwrap_or(now), known.last.unwrap_or(now)))
+    Ok(cut(known.first.unwrap_or(known.now), known.last.unwrap_or(known.now)))
 }
 
 /// The first span has no beginning and the last one no end: what is recorded meanwhile is in one of them.

@@ -6,10 +6,11 @@
 //! that no other scheduler waits for, and an occurrence is one row whoever makes it: schedulers may race and die.
 
 use chrono::{DateTime, NaiveDateTime, TimeDelta, Utc};
-use uuid::{NoContext, Timestamp, Uuid};
+use uuid::Uuid;
 
 use super::series;
 use crate::{Conn, Result};
+use jobs::ScheduleId;
 use jobs::series::{Expansion, Reached, TZDB};
 
 /// When a series is looked at again that this build cannot read.
@@ -100,7 +101,8 @@ pub async fn expand(conn: &mut Conn, limit: i64) -> Result<Expanded> {
 impl Fresh {
     fn add(&mut self, parent: Uuid, made: i64, now: DateTime<Utc>, expansion: &Expansion) {
         for (number, occurrence) in (made..).zip(&expansion.fresh) {
-            self.ids.push(new_id(now));
+            // Ids sort by the database's clock: that of this machine may be wrong.
+            self.ids.push(ScheduleId::made_at(now).0);
             self.parents.push(parent);
             self.planned.push(occurrence.planned);
             self.folds.push(i16::from(occurrence.fold));
@@ -184,10 +186,4 @@ async fn end(conn: &mut Conn, ids: &[Uuid]) -> Result<()> {
     .execute(conn)
     .await?;
     Ok(())
-}
-
-/// Ids sort by the database's clock: that of this machine may be wrong.
-fn new_id(now: DateTime<Utc>) -> Uuid {
-    let secs = u64::try_from(now.timestamp()).unwrap_or_default();
-    Uuid::new_v7(Timestamp::from_unix(NoContext, secs, now.timestamp_subsec_nanos()))
 }

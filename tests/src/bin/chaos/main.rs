@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use clap::{Parser, Subcommand};
-use fleet_tests::chaos::{self, Times, accounts, publish};
+use fleet_tests::chaos::{self, Times, accounts, clock, publish};
 use fleet_tests::harness::Care;
 
 /// Breaks what can break, and compares what is left with what was promised.
@@ -54,6 +54,26 @@ enum Command {
         #[arg(long)]
         report: Option<PathBuf>,
     },
+    /// Kills schedulers around the ticks of series that go out every second.
+    ///
+    /// The ticks are shared among series that run at the same time, each on an account of its own: 1,000 ticks
+    /// of two series take 500 seconds, those of one 1,000. What X allows an account in 15 minutes is lifted in
+    /// the network's stand-in. Ticks are planned 0.3 seconds ahead instead of a minute, so that each needs a
+    /// scheduler that lives.
+    Clock {
+        /// Names the order of the faults, and their moments.
+        #[arg(long, default_value_t = 1)]
+        seed: u64,
+        /// At least so many ticks of one second, of all series.
+        #[arg(long, default_value_t = 1_000)]
+        ticks: usize,
+        /// So many series share them.
+        #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u8).range(1..=20))]
+        series: u8,
+        /// Writes the figures into this document, between its marks.
+        #[arg(long)]
+        report: Option<PathBuf>,
+    },
     /// Kills workers at every step of publishing.
     Publish {
         /// Names the order of the boundaries, and the moments of death.
@@ -78,6 +98,13 @@ async fn main() -> ExitCode {
                 let options = accounts::Options { seed: *seed, kills: *kills, care: Care::Durable };
                 let tally = accounts::run(options, say).await?;
                 tell("accounts", &tally.page(), &tally.line(), report.as_deref())?;
+                Ok(tally.is_good())
+            }
+            Some(Command::Clock { seed, ticks, series, report }) => {
+                let (seed, ticks, series) = (*seed, *ticks, usize::from(*series));
+                let options = clock::Options { seed, ticks, series, care: Care::Durable };
+                let tally = clock::run(options, say).await?;
+                tell("clock", &tally.page(), &tally.line(), report.as_deref())?;
                 Ok(tally.is_good())
             }
             Some(Command::Publish { seed, runs, report }) => {

@@ -13,7 +13,7 @@ use serde_json::Value;
 use simulator::{Entry, Note, SettingsPatch};
 
 /// What the token endpoint was asked for the account's grants, oldest first, with its refusals.
-async fn refreshes(tenant: &Tenant, account: &Account) -> Result<Vec<Entry>> {
+pub(crate) async fn refreshes(tenant: &Tenant, account: &Account) -> Result<Vec<Entry>> {
     let mine = tenant.network.grants().await?.into_iter();
     let mine: Vec<String> =
         mine.filter(|grant| grant.user_id == account.id).map(|grant| grant.id).collect();
@@ -35,7 +35,7 @@ async fn tokens_live(tenant: &Tenant, ms: u64) -> Result<()> {
 }
 
 /// The fleet believes that the account's token ends so many seconds from now.
-async fn believes(fleet: &Fleet, account: &Account, secs: i64) -> Result<()> {
+pub(crate) async fn believes(fleet: &Fleet, account: &Account, secs: i64) -> Result<()> {
     let sql = format!(
         "update platform_connections set token_expires_at = now() + interval '{secs} seconds'
          where id = '{}'",

@@ -92,7 +92,7 @@ impl Customer {
 }
 
 /// Sends bytes to the API with this signature; answers the status and the body.
-async fn deliver(fleet: &Fleet, body: Vec<u8>, signature: &str) -> Result<(u16, Value)> {
+pub(crate) async fn deliver(fleet: &Fleet, body: Vec<u8>, signature: &str) -> Result<(u16, Value)> {
     // Tests have runtimes of their own: what they share keeps no connections.
     static CLIENT: LazyLock<reqwest::Client> = LazyLock::new(|| {
         reqwest::Client::builder().pool_max_idle_per_host(0).build().expect("a client")

@@ -15,14 +15,19 @@ use serde_json::{Value, json};
 
 /// A series, and the texts that take turns in it.
 #[derive(Clone, Debug)]
-struct Recurring {
-    id: String,
+pub(crate) struct Recurring {
+    pub(crate) id: String,
     texts: Vec<String>,
 }
 
 impl Recurring {
     /// A series that fires as a cron expression with seconds says, with so many texts that take turns.
-    async fn new(tenant: &Tenant, expression: &str, texts: usize, more: Value) -> Result<Self> {
+    pub(crate) async fn new(
+        tenant: &Tenant,
+        expression: &str,
+        texts: usize,
+        more: Value,
+    ) -> Result<Self> {
         let texts: Vec<String> = (0..texts).map(|n| tenant.text(&format!("Turn {n}"))).collect();
         let written = texts.iter().map(|text| {
             let version = json!({ "platform": "TWITTER", "text": text });
@@ -64,7 +69,7 @@ impl Recurring {
     }
 
     /// Waits until its occurrences are as wanted.
-    async fn until(
+    pub(crate) async fn until(
         &self,
         tenant: &Tenant,
         what: &str,
@@ -87,7 +92,11 @@ impl Recurring {
     }
 
     /// Checks that occurrences are out, each once, each with its own text.
-    async fn each_is_out_once(&self, tenant: &Tenant, occurrences: &[Value]) -> Result<()> {
+    pub(crate) async fn each_is_out_once(
+        &self,
+        tenant: &Tenant,
+        occurrences: &[Value],
+    ) -> Result<()> {
         let posts = tenant.network.posts(&tenant.account.username).await?;
         for occurrence in occurrences {
             let number = occurrence["occurrenceNumber"].as_u64().context("no number")?;
@@ -104,6 +113,6 @@ impl Recurring {
 }
 
 /// How many of these have this status.
-fn count(occurrences: &[Value], status: &str) -> usize {
+pub(crate) fn count(occurrences: &[Value], status: &str) -> usize {
     occurrences.iter().filter(|it| it["status"] == status).count()
 }

@@ -1,0 +1,155 @@
+//! Faults, carried out at their moments.
+//!
+//! **Invariant:** a boundary is reached from outside: by a table that somebody else has locked, or by lines that lose
+//! the answer to a commit. After a fault both schedulers work.
+
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use chrono::{DateTime, SubsecRound as _, TimeDelta, Utc};
+use rand::RngExt as _;
+use rand::rngs::StdRng;
+use sqlx::Row as _;
+
+use super::fault::Fault;
+use super::pair::SCHEDULERS;
+use super::stage::Stage;
+use crate::chaos::scene::Locked;
+use crate::harness::{Login, Lost};
+use crate::wait;
+
+/// The least time from the end of one fault to the tick of the next.
+const LEAD: TimeDelta = TimeDelta::milliseconds(550);
+/// How long a boundary may take to be reached.
+const REACH: Duration = Duration::from_secs(20);
+/// Some longer than a transaction of a scheduler may stand still, which is 5 s.
+const FREEZE_MS: std::ops::Range<u64> = 2_200..7_500;
+const CUT_MS: std::ops::Range<u64> = 300..3_000;
+const BOTH: [usize; SCHEDULERS] = [0, 1];
+
+/// The next tick that nobody has planned yet, and whether one is planned.
+const UNPLANNED: &str = "select id::text from schedules
+    where parent_schedule_id = any ($1::uuid[]) and publish_planned_at is null and status = 'scheduled'
+    order by scheduled_at limit 1";
+const PLANNED: &str = "select count(*) from schedules
+    where id = any ($1::uuid[]) and publish_planned_at is not null";
+
+/// What a fault was.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Strike {
+    /// How many schedulers were killed.
+    pub(super) kills: usize,
+    /// From when to when schedulers were not as they should be.
+    pub(super) from: DateTime<Utc>,
+    pub(super) until: DateTime<Utc>,
+}
+
+impl Stage {
+    /// Does it, and puts all right again.
+    pub(super) async fn strike(&mut self, fault: Fault, rng: &mut StdRng) -> Result<Strike> {
+        let one = rng.random_range(0..SCHEDULERS);
+        self.moment(fault, rng).await;
+        let from = Utc::now();
+        let killed = match fault {
+            Fault::Planning | Fault::Before | Fault::At | Fault::After => vec![one],
+            Fault::Both => BOTH.to_vec(),
+            Fault::Uncommitted => self.blocked_by("jobs").await?,
+            Fault::Expanding => self.blocked_by("schedule_series").await?,
+            Fault::Counting => self.blocked_by("usage_counts").await?,
+            Fault::AnswerLost => self.deaf().await?,
+            Fault::Frozen | Fault::FrozenAlone => self.frozen(fault, one, rng).await?,
+            Fault::Held => self.held(one, rng).await?,
+            Fault::Deployed => {
+                self.pair.deploy(&self.fleet, one).await?;
+                Vec::new()
+            }
+            Fault::Cut => {
+                self.pair.line(one).cut();
+                tokio::time::sleep(Duration::from_millis(rng.random_range(CUT_MS))).await;
+                self.pair.line(one).mend();
+                Vec::new()
+            }
+        };
+        if matches!(fault, Fault::Planning | Fault::Before | Fault::At | Fault::After | Fault::Both)
+        {
+            self.pair.kill(&killed).await?;
+        }
+        self.pair.refill(&self.fleet, &killed).await?;
+        Ok(Strike { kills: killed.len(), from, until: Utc::now() })
+    }
+
+    /// Waits for the moment of a fault, counted from a tick; one that the series names is now.
+    async fn moment(&self, fault: Fault, rng: &mut StdRng) {
+        let Some(moments) = fault.moments() else { return };
+        let offset = TimeDelta::milliseconds(rng.random_range(moments));
+        let soon = (Utc::now() + LEAD).trunc_subsecs(0) + TimeDelta::seconds(1);
+        tokio::time::sleep((soon + offset - Utc::now()).to_std().unwrap_or_default()).await;
+    }
+
+    /// Kills both as soon as one of them waits for a table to write to.
+    async fn blocked_by(&self, table: &str) -> Result<Vec<usize>> {
+        let locked = self.blocks(table).await?;
+        self.pair.kill(&BOTH).await?;
+        locked.release().await?;
+        Ok(BOTH.to_vec())
+    }
+
+    /// Locks a table until a scheduler waits for it.
+    async fn blocks(&self, table: &str) -> Result<Locked> {
+        let lock = format!("lock table {table} in share mode");
+        let locked = Locked::take(&self.fleet.database, &lock, &[]).await?;
+        let what = format!("a scheduler waits for {table}");
+        wait::until(&what, REACH, async || {
+            let waiting = locked.waiting(&self.eyes, Login::Scheduler).await?;
+            Ok((waiting > 0).then_some(()))
+        })
+        .await?;
+        Ok(locked)
+    }
+
+    /// Kills both when a tick is planned and nobody has heard of it.
+    async fn deaf(&self) -> Result<Vec<usize>> {
+        let locked = self.blocks("jobs").await?;
+        let rows = self.eyes.rows(UNPLANNED, &self.ids()).await?;
+        let tick: String = rows.first().context("no tick is ahead")?.get(0);
+        self.pair.lose(Lost::Commits);
+        locked.release().await?;
+        wait::until("a tick is planned", REACH, async || {
+            let planned = self.eyes.number(PLANNED, std::slice::from_ref(&tick)).await?;
+            Ok((planned > 0).then_some(()))
+        })
+        .await?;
+        self.pair.kill(&BOTH).await?;
+        self.pair.lose(Lost::Nothing);
+        Ok(BOTH.to_vec())
+    }
+
+    /// Freezes one over several ticks; the other goes on, or is killed and replaced meanwhile.
+    async fn frozen(&mut self, fault: Fault, one: usize, rng: &mut StdRng) -> Result<Vec<usize>> {
+        let half = Duration::from_millis(rng.random_range(FREEZE_MS) / 2);
+        self.pair.process(one).freeze()?;
+        tokio::time::sleep(half).await;
+        let mut killed = Vec::new();
+        if fault == Fault::FrozenAlone {
+            killed.push(1 - one);
+            self.pair.kill(&killed).await?;
+            self.pair.refill(&self.fleet, &killed).await?;
+        }
+        tokio::time::sleep(half).await;
+        self.pair.process(one).thaw()?;
+        Ok(killed)
+    }
+
+    /// Freezes one that has planned a tick and not committed it: nobody else can have that tick meanwhile.
+    async fn held(&self, one: usize, rng: &mut StdRng) -> Result<Vec<usize>> {
+        // So it is this one that plans.
+        self.pair.line(1 - one).cut();
+        let locked = self.blocks("jobs").await?;
+        self.pair.process(one).freeze()?;
+        self.pair.line(1 - one).mend();
+        locked.release().await?;
+        tokio::time::sleep(Duration::from_millis(rng.random_range(FREEZE_MS))).await;
+        self.pair.process(one).thaw()?;
+        Ok(Vec::new())
+    }
+}
