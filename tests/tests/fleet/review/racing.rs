@@ -106,9 +106,9 @@ async fn round(
     }
     let approve = |content: &Written| json!({ "contentRequestId": content.request });
     tenant.api.all_done("content.approve", contents.iter().map(approve).collect()).await?;
-    // As many jobs again are done in half of it, on a slow machine too.
+    // As many jobs again are done in this time, on a slow machine too.
     let took = i64::try_from(began.elapsed().as_millis())?;
-    let lead = (took * 2).clamp(4_000, 20_000);
+    let lead = (took * 3).clamp(2_500, 20_000);
     let at = in_ms(lead);
     let wall_time = at.format("%Y-%m-%dT%H:%M:%S%.3f").to_string();
     let plan = |content: &Written| {
