@@ -165,9 +165,13 @@ async fn a_period_that_ends_gives_a_new_one_without_anybody_doing_anything() {
     for sql in [
         "alter table usage_reservations drop constraint usage_reservations_organization_id_period_start_metric_fkey",
         "update organizations set billing_anchor = billing_anchor - interval '1 month'",
-        "update usage_counts set period_start = period_start - interval '1 month',
-                                 period_end = period_end - interval '1 month'",
-        "update usage_reservations set period_start = period_start - interval '1 month'",
+        // Months are not equally long: the period is the one that begins with the anchor.
+        "update usage_counts c set (period_start, period_end) =
+             (select p.period_start, p.period_end from organizations o
+              cross join lateral usage_period(o.billing_anchor, o.billing_anchor) p
+              where o.id = c.organization_id)",
+        "update usage_reservations r set period_start =
+             (select o.billing_anchor from organizations o where o.id = r.organization_id)",
     ] {
         sqlx::query(sql).execute(&scratch.pool).await.unwrap();
     }

@@ -313,15 +313,15 @@ async fn nothing_that_was_taken_in_is_lost_when_a_worker_and_redis_die() {
         let post = Arc::new(publish(&tenant, "Very popular").await?);
         // Look-ups fail meanwhile: what is counted was told.
         tenant.network.fault(Rule::on("GET", "/2/tweets", Action::status(503)).forever()).await?;
-        let told: u64 = 1_200;
+        let told: u64 = 600;
         let redis = fleet.redis.as_ref().context("Redis can be cut")?;
         stream::iter(0..told)
             .map(|nth| {
                 let post = post.clone();
                 async move {
                     match nth {
-                        400 => fleet.workers()[0].kill().await?,
-                        700 => redis.cut(),
+                        200 => fleet.workers()[0].kill().await?,
+                        350 => redis.cut(),
                         _ => {}
                     }
                     let body = like(&post.platform_id, nth).to_string().into_bytes();

@@ -103,8 +103,8 @@ async fn queues_keys_and_pauses_are_counted() {
         .await;
     insert(&scratch, "poll", "ready", 1.0, &[]).await;
     insert(&scratch, "poll", "running", 1.0, &[]).await;
-    insert(&scratch, "poll", "scheduled", -1.0, &[]).await;
-    insert(&scratch, "poll", "scheduled", -1.0, &[]).await;
+    insert(&scratch, "poll", "scheduled", -60.0, &[]).await;
+    insert(&scratch, "poll", "scheduled", -60.0, &[]).await;
     run(&scratch, "update jobs set parked_by = 'x:app:POST /2/tweets' where state = 'scheduled'")
         .await;
     run(

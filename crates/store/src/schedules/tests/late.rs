@@ -1,6 +1,6 @@
 //! What becomes of what is late: every policy, singly and in a series.
 
-use chrono::TimeDelta;
+use chrono::{TimeDelta, Timelike};
 use serde_json::json;
 
 use super::recurring::Began;
@@ -17,6 +17,13 @@ impl Fixture {
         let due = due_to_publish(&mut tx, Duration::ZERO, 500).await.unwrap();
         tx.commit().await.unwrap();
         due.into_iter().map(|due| due.schedule_id).collect()
+    }
+
+    /// A pattern of every ten minutes of which none falls into the next four: none comes due meanwhile.
+    async fn every_ten_minutes(&self) -> serde_json::Value {
+        let now = crate::now(&mut *self.begin().await).await.unwrap();
+        let first = (now.minute() + 5) % 10;
+        json!({ "pattern": "cron", "expression": format!("{first}-59/10 * * * *") })
     }
 
     async fn late(&self, by: TimeDelta, catch_up: CatchUp, secs: i32) -> ScheduleId {
@@ -37,13 +44,15 @@ impl Fixture {
 async fn a_single_schedule_goes_out_late_as_its_policy_says() {
     let f = Fixture::new().await;
     let (second, minute) = (TimeDelta::seconds(1), TimeDelta::minutes(1));
+    // It gets later while the test runs.
+    let some = second * 20;
     let hour = minute * 60;
     for (policy, secs, by, goes) in [
-        (CatchUp::Skip, 60, minute - second, true),
+        (CatchUp::Skip, 60, minute - some, true),
         (CatchUp::Skip, 60, minute + second, false),
-        (CatchUp::Latest, 3600, hour - second, true),
+        (CatchUp::Latest, 3600, hour - some, true),
         (CatchUp::Latest, 3600, hour + second, false),
-        (CatchUp::All, 7200, hour * 2 - second, true),
+        (CatchUp::All, 7200, hour * 2 - some, true),
         (CatchUp::All, 7200, hour * 2 + second, false),
     ] {
         let id = f.late(by, policy, secs).await;
@@ -81,7 +90,7 @@ async fn of_a_series_the_newest_goes_out_or_all_or_none() {
     for (policy, planned, missed) in
         [(CatchUp::Skip, 0, 12), (CatchUp::Latest, 1, 11), (CatchUp::All, 12, 0)]
     {
-        let cron = json!({ "pattern": "cron", "expression": "*/10 * * * *" });
+        let cron = f.every_ten_minutes().await;
         let began = Began::new(&f, cron, chrono_tz::UTC, TimeDelta::hours(2), None, policy).await;
         f.expand_all().await;
         sqlx::query("update schedules set scheduled_at = now() - interval '2 minutes', occurrence_at = now() - interval '2 minutes'
@@ -119,7 +128,7 @@ async fn of_a_series_the_newest_goes_out_or_all_or_none() {
 #[tokio::test]
 async fn the_newest_is_not_known_before_the_series_is_expanded() {
     let f = Fixture::new().await;
-    let cron = json!({ "pattern": "cron", "expression": "*/10 * * * *" });
+    let cron = f.every_ten_minutes().await;
     let age = TimeDelta::minutes(45);
     let began = Began::new(&f, cron, chrono_tz::UTC, age, None, CatchUp::Latest).await;
     f.expand_all().await;
