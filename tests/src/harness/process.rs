@@ -15,6 +15,7 @@ use anyhow::{Context, Result, bail};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
+use super::clocks;
 use crate::wait::{self, PATIENCE};
 
 /// How much of a log is shown when a test fails.
@@ -207,5 +208,6 @@ impl Drop for Process {
         // Fails only for a process that has ended already.
         let _ = child.kill();
         let _ = child.wait();
+        clocks::sweep(self.pid);
     }
 }

@@ -62,6 +62,7 @@ pub async fn run(options: Options, say: impl Fn(&str)) -> Result<Tally> {
         };
         let strike = stage.strike(fault, &mut rng).await;
         let strike = strike.with_context(|| format!("{fault:?}: {}", fault.words()))?;
+        let Some(strike) = strike else { continue };
         say(&format!("{:>4} s: {}", started.elapsed().as_secs(), fault.words()));
         tally.struck(fault, strike);
     }

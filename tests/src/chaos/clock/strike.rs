@@ -34,6 +34,14 @@ const UNPLANNED: &str = "select id::text from schedules
 const PLANNED: &str = "select count(*) from schedules
     where id = any ($1::uuid[]) and publish_planned_at is not null";
 
+/// Series that are to be expanded in a moment; and the same with the occurrences that are to be counted.
+const TO_EXPAND: &str = "select count(*) from schedule_series
+    where schedule_id = any ($1::uuid[]) and expand_at < now() + interval '2 seconds'";
+const TO_COUNT: &str = "select (select count(*) from schedule_series
+        where schedule_id = any ($1::uuid[]) and expand_at < now() + interval '2 seconds')
+    + (select count(*) from schedules
+        where parent_schedule_id = any ($1::uuid[]) and reserve_at <= now())";
+
 /// What a fault was.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Strike {
@@ -45,17 +53,21 @@ pub(super) struct Strike {
 }
 
 impl Stage {
-    /// Does it, and puts all right again.
-    pub(super) async fn strike(&mut self, fault: Fault, rng: &mut StdRng) -> Result<Strike> {
+    /// Does it, and puts all right again; `None` when its moment is over.
+    pub(super) async fn strike(
+        &mut self,
+        fault: Fault,
+        rng: &mut StdRng,
+    ) -> Result<Option<Strike>> {
         let one = rng.random_range(0..SCHEDULERS);
         self.moment(fault, rng).await;
         let from = Utc::now();
         let killed = match fault {
             Fault::Planning | Fault::Before | Fault::At | Fault::After => vec![one],
             Fault::Both => BOTH.to_vec(),
-            Fault::Uncommitted => self.blocked_by("jobs").await?,
-            Fault::Expanding => self.blocked_by("schedule_series").await?,
-            Fault::Counting => self.blocked_by("usage_counts").await?,
+            Fault::Uncommitted => self.blocked_by("jobs", None).await?,
+            Fault::Expanding => self.blocked_by("schedule_series", Some(TO_EXPAND)).await?,
+            Fault::Counting => self.blocked_by("usage_counts", Some(TO_COUNT)).await?,
             Fault::AnswerLost => self.deaf().await?,
             Fault::Frozen | Fault::FrozenAlone => self.frozen(fault, one, rng).await?,
             Fault::Held => self.held(one, rng).await?,
@@ -74,8 +86,11 @@ impl Stage {
         {
             self.pair.kill(&killed).await?;
         }
+        if matches!(fault, Fault::Expanding | Fault::Counting) && killed.is_empty() {
+            return Ok(None);
+        }
         self.pair.refill(&self.fleet, &killed).await?;
-        Ok(Strike { kills: killed.len(), from, until: Utc::now() })
+        Ok(Some(Strike { kills: killed.len(), from, until: Utc::now() }))
     }
 
     /// Waits for the moment of a fault, counted from a tick; one that the series names is now.
@@ -86,30 +101,41 @@ impl Stage {
         tokio::time::sleep((soon + offset - Utc::now()).to_std().unwrap_or_default()).await;
     }
 
-    /// Kills both as soon as one of them waits for a table to write to.
-    async fn blocked_by(&self, table: &str) -> Result<Vec<usize>> {
-        let locked = self.blocks(table).await?;
+    /// Kills both as soon as one of them waits for a table to write to; nobody, when there is nothing for which
+    /// one would.
+    async fn blocked_by(&self, table: &str, work: Option<&str>) -> Result<Vec<usize>> {
+        let locked = self.lock(table).await?;
+        if let Some(work) = work
+            && self.eyes.number(work, &self.ids()).await? == 0
+        {
+            locked.release().await?;
+            return Ok(Vec::new());
+        }
+        self.blocks(&locked, table).await?;
         self.pair.kill(&BOTH).await?;
         locked.release().await?;
         Ok(BOTH.to_vec())
     }
 
-    /// Locks a table until a scheduler waits for it.
-    async fn blocks(&self, table: &str) -> Result<Locked> {
+    async fn lock(&self, table: &str) -> Result<Locked> {
         let lock = format!("lock table {table} in share mode");
-        let locked = Locked::take(&self.fleet.database, &lock, &[]).await?;
+        Locked::take(&self.fleet.database, &lock, &[]).await
+    }
+
+    /// Waits until a scheduler waits for a locked table.
+    async fn blocks(&self, locked: &Locked, table: &str) -> Result<()> {
         let what = format!("a scheduler waits for {table}");
         wait::until(&what, REACH, async || {
             let waiting = locked.waiting(&self.eyes, Login::Scheduler).await?;
             Ok((waiting > 0).then_some(()))
         })
-        .await?;
-        Ok(locked)
+        .await
     }
 
     /// Kills both when a tick is planned and nobody has heard of it.
     async fn deaf(&self) -> Result<Vec<usize>> {
-        let locked = self.blocks("jobs").await?;
+        let locked = self.lock("jobs").await?;
+        self.blocks(&locked, "jobs").await?;
         let rows = self.eyes.rows(UNPLANNED, &self.ids()).await?;
         let tick: String = rows.first().context("no tick is ahead")?.get(0);
         self.pair.lose(Lost::Commits);
@@ -144,7 +170,8 @@ impl Stage {
     async fn held(&self, one: usize, rng: &mut StdRng) -> Result<Vec<usize>> {
         // So it is this one that plans.
         self.pair.line(1 - one).cut();
-        let locked = self.blocks("jobs").await?;
+        let locked = self.lock("jobs").await?;
+        self.blocks(&locked, "jobs").await?;
         self.pair.process(one).freeze()?;
         self.pair.line(1 - one).mend();
         locked.release().await?;
