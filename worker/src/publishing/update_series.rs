@@ -28,7 +28,8 @@ pub(super) async fn recurs<K: JobKind>(run: &Run<K>, id: ScheduleId) -> Result<b
 pub(super) async fn update_series(run: Run<UpdateSchedule>) -> Answer<UpdateSchedule> {
     let args = &run.args;
     let (mut tx, held) = lock(&run, args.schedule_id, "changed").await?;
-    let (old, now) = (&held.schedule, held.schedule.now);
+    // What is ahead of this moment is deleted: it is made again from there on, and not from a later one.
+    let (old, now) = (&held.schedule, held.series.now);
     let timezone = args.timezone.as_deref().unwrap_or(&old.timezone);
     let zone = wall_time::zone(timezone).map_err(Failure::Dead)?;
     let asked = args.at.map(|at| wall_time::moment(at, zone));

@@ -98,6 +98,8 @@ pub struct LockedSeries {
     pub made: i64,
     /// How many of those lie ahead.
     pub made_ahead: i64,
+    /// The moment that divides what has passed from what is ahead, wherever in this transaction that is asked.
+    pub now: DateTime<Utc>,
 }
 
 /// Locks the series of a schedule whose row is locked; `None` where it does not recur.
@@ -128,6 +130,7 @@ pub async fn lock(conn: &mut Conn, id: ScheduleId) -> Result<Option<LockedSeries
             most: row.most.and_then(|most| u32::try_from(most).ok()),
             versions: row.content_version_ids.into_iter().map(ContentVersionId).collect(),
             made: row.made,
+            now: row.now,
         })
     })
     .transpose()
