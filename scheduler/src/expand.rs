@@ -1,5 +1,5 @@
 //! Turns recurring schedules into occurrences, which `plan.rs` turns into jobs when they come up; has them count
-//! against the plan; moves them when this build has newer time-zone data.
+//! against the plan; moves them, and what people gave a time, when this build has newer time-zone data.
 //!
 //! **Invariant:** any number of schedulers may do this at once, and any of them may die.
 
@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{Scheduler, Step, every};
 use jobs::series::TZDB;
-use store::schedules;
+use store::schedules::{self, WalkedTo};
 
 /// Series in one transaction; each may bring dozens of occurrences.
 const SERIES_AT_ONCE: i64 = 100;
@@ -39,7 +39,13 @@ impl Scheduler {
                 );
             }
             // A series that lags far behind is due again at once.
-            if done.series == 0 || done.occurrences == 0 && done.ended == 0 {
+            if done.followed > 0 {
+                tracing::info!(
+                    series = done.followed,
+                    tzdb = TZDB,
+                    "series follow newer time-zone data"
+                );
+            } else if done.series == 0 || done.occurrences == 0 && done.ended == 0 {
                 break;
             }
         }
@@ -62,9 +68,24 @@ impl Scheduler {
             let moved = schedules::follow_zones(&mut tx, TZDB, SERIES_AT_ONCE).await?;
             tx.commit().await?;
             if moved == 0 {
-                return Ok(());
+                break;
             }
             tracing::info!(series = moved, tzdb = TZDB, "series follow newer time-zone data");
         }
+        let (mut to, mut schedules, mut moved) = (WalkedTo::default(), 0, 0);
+        loop {
+            let mut tx = self.store.begin().await?;
+            let done = schedules::follow_wall_times(&mut tx, TZDB, &to, AT_ONCE).await?;
+            tx.commit().await?;
+            if done.looked_at == 0 {
+                break;
+            }
+            (schedules, moved) = (schedules + done.looked_at, moved + done.moved);
+            to = done.to;
+        }
+        if schedules > 0 {
+            tracing::info!(schedules, moved, tzdb = TZDB, "schedules follow newer time-zone data");
+        }
+        Ok(())
     }
 }

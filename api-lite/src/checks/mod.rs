@@ -149,10 +149,7 @@ pub(crate) async fn check(
             let id = decode::<jobs::kinds::ResumeSchedule>(args)?.schedule_id;
             schedules::check_series(its, id).await
         }
-        Kind::SkipOccurrence => {
-            let id = decode::<jobs::kinds::SkipOccurrence>(args)?.schedule_id;
-            schedules::check_occurrence(&mut its, id).await.map(drop)
-        }
+        Kind::SkipOccurrence => schedules::check_skip(its, &decode(args)?).await,
         Kind::MoveOccurrence => schedules::check_move(its, &decode(args)?).await,
         Kind::EditOccurrence => schedules::check_edit(its, &decode(args)?).await,
         Kind::ResolvePost => {

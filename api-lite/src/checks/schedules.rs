@@ -6,12 +6,12 @@ use chrono::NaiveDateTime;
 
 use super::{Subject, said};
 use crate::problem::Result;
-use jobs::kinds::{CreateSchedule, EditOccurrence, MoveOccurrence, UpdateSchedule};
+use jobs::kinds::{CreateSchedule, EditOccurrence, MoveOccurrence, SkipOccurrence, UpdateSchedule};
 use jobs::{
-    Code, ConnectionId, ContentVersionId, Metric, Problem as JobProblem, Recurrence, ScheduleId,
-    wall_time,
+    Code, ConnectionId, ContentVersionId, Metric, Planned, Problem as JobProblem, Recurrence,
+    ScheduleId, wall_time,
 };
-use store::schedules::{self, Schedule, check_publishable};
+use store::schedules::{self, Named, Schedule, check_publishable};
 
 /// A new schedule.
 pub(super) async fn check_new(mut its: Subject<'_, '_>, args: &CreateSchedule) -> Result<()> {
@@ -77,28 +77,48 @@ pub(super) async fn check_series(mut its: Subject<'_, '_>, id: ScheduleId) -> Re
     Err(said(problem.at("scheduleId")))
 }
 
-/// An occurrence of one.
-pub(super) async fn check_occurrence(
+/// An occurrence of one, named by its own id or by its series and a local time; answers the occurrence, or the
+/// series where it has no row yet.
+async fn check_occurrence(
     its: &mut Subject<'_, '_>,
-    id: ScheduleId,
+    (id, at_local, fold): (ScheduleId, Option<NaiveDateTime>, Option<u8>),
 ) -> Result<Schedule> {
     let schedule = its.schedule(id).await?;
+    if let Some(planned) = Planned::read(at_local, fold).map_err(said)? {
+        let conn = its.rows.conn().await?;
+        return match schedules::name_occurrence(conn, id, planned).await? {
+            Named::No(problem) => Err(said(problem)),
+            Named::Row(row) => its.schedule(row).await,
+            Named::Early(..) => Ok(schedule),
+        };
+    }
     if schedule.parent_schedule_id.is_some() {
         return Ok(schedule);
+    }
+    if schedule.is_recurring {
+        return Err(said(schedules::which_occurrence()));
     }
     let message = "the schedule is no occurrence of a recurring one";
     Err(said(JobProblem::new(Code::Conflict, message).at("scheduleId")))
 }
 
+/// An occurrence that is left out.
+pub(super) async fn check_skip(mut its: Subject<'_, '_>, args: &SkipOccurrence) -> Result<()> {
+    let named = (args.schedule_id, args.planned_at_local, args.fold);
+    check_occurrence(&mut its, named).await.map(drop)
+}
+
 /// Another time for an occurrence.
 pub(super) async fn check_move(mut its: Subject<'_, '_>, args: &MoveOccurrence) -> Result<()> {
-    let present = check_occurrence(&mut its, args.schedule_id).await?;
+    let named = (args.schedule_id, args.planned_at_local, args.fold);
+    let present = check_occurrence(&mut its, named).await?;
     its.not_past(args.at, args.timezone.as_deref().unwrap_or(&present.timezone)).await
 }
 
 /// Other content for an occurrence.
 pub(super) async fn check_edit(mut its: Subject<'_, '_>, args: &EditOccurrence) -> Result<()> {
-    let present = check_occurrence(&mut its, args.schedule_id).await?;
+    let named = (args.schedule_id, args.planned_at_local, args.fold);
+    let present = check_occurrence(&mut its, named).await?;
     its.all_publishable(&[args.content_version_id], present.platform_connection_id).await
 }
 

@@ -148,7 +148,7 @@ async fn show(
 /// Lists the occurrences of a recurring schedule
 ///
 /// In the order in which the series plans them, the earliest first: those that have passed, those ahead, and
-/// behind them those that its rule plans and that nobody has made yet.
+/// the next 20,000 that its rule plans and that nobody has made yet.
 #[utoipa::path(
     get, path = "/v1/schedules/{id}/occurrences", tag = "schedules", operation_id = "listOccurrences",
     params(("id" = ScheduleId, Path, description = "The recurring schedule"), ListOccurrences),

@@ -16,6 +16,7 @@ mod job;
 pub mod kinds;
 mod limit;
 mod metric;
+mod planned;
 mod prose;
 pub mod protocol;
 mod queue;
@@ -39,6 +40,7 @@ pub use job::{
 };
 pub use limit::{Limit, Rate, Usage, limit_patterns};
 pub use metric::Metric;
+pub use planned::Planned;
 pub use queue::{Queue, UnknownQueue};
 pub use repeat::{Begun, Recurrence};
 pub use retry::Retry;

@@ -21,6 +21,8 @@ pub const MOST_AHEAD: usize = 64;
 pub const HORIZON: TimeDelta = TimeDelta::days(35);
 /// When less than this is covered, rows are made again.
 const REFILL: TimeDelta = TimeDelta::days(28);
+/// How many occurrences beyond those that are made can be named, or listed.
+pub const FARTHEST: usize = 20_000;
 /// The most rows that are made at once of what lies behind.
 const MOST_BEHIND: usize = 500;
 
@@ -52,6 +54,21 @@ pub struct Expansion {
     pub reached: Reached,
     /// When to look again; `None` when the last occurrence has passed.
     pub expand_at: Option<DateTime<Utc>>,
+}
+
+/// Where a local time lies in a series.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Located {
+    /// Ahead, and not made yet: the occurrence, and its number when its turn comes.
+    Ahead(Occurrence, u64),
+    /// It is an occurrence that has passed.
+    Passed(Occurrence),
+    /// The series ends before it.
+    Beyond,
+    /// Further ahead than [`FARTHEST`].
+    TooFar,
+    /// Nowhere: the series has no such occurrence. Those that it has before and after it.
+    Nowhere(Vec<Occurrence>),
 }
 
 impl Series {
@@ -86,6 +103,63 @@ impl Series {
         };
         let found = self.after(at - TimeDelta::seconds(1)).next()?;
         (found.planned == planned && found.fold == fold).then_some(found)
+    }
+
+    /// How many of the occurrences that are made lie ahead at the moment `now`.
+    pub fn made_ahead(&self, reached: Reached, now: DateTime<Utc>) -> u64 {
+        self.after(now).take_while(|next| next.at <= reached.expanded_to).count() as u64
+    }
+
+    /// Where a local time lies that has no row, at the moment `now`.
+    pub fn locate(
+        &self,
+        reached: Reached,
+        now: DateTime<Utc>,
+        planned: NaiveDateTime,
+        fold: u8,
+    ) -> Located {
+        let Some(wanted) = self.find(planned, fold) else {
+            let endless = Self { ends_at: None, ..self.clone() };
+            return match endless.find(planned, fold) {
+                Some(_) => Located::Beyond,
+                None => Located::Nowhere(self.near(wall_time::moment(planned, self.zone))),
+            };
+        };
+        if wanted.at <= now {
+            return Located::Passed(wanted);
+        }
+        for (number, next) in (reached.made..).zip(self.after(reached.expanded_to)).take(FARTHEST) {
+            if self.most.is_some_and(|most| number >= most) {
+                return Located::Beyond;
+            }
+            if next == wanted {
+                return Located::Ahead(wanted, number);
+            }
+            if next.at > wanted.at {
+                return Located::Nowhere(self.near(wanted.at.to_utc()));
+            }
+        }
+        Located::TooFar
+    }
+
+    /// The occurrence with this planned local time behind what is `reached`, if the series has one and ends
+    /// no earlier.
+    pub fn has(&self, reached: Reached, planned: NaiveDateTime, fold: u8) -> Option<Occurrence> {
+        if self.most.is_none() {
+            return self.find(planned, fold);
+        }
+        match self.locate(reached, reached.expanded_to, planned, fold) {
+            Located::Ahead(found, _) => Some(found),
+            _ => None,
+        }
+    }
+
+    /// The last occurrence before a moment, no more than a year before it, and the first one after it.
+    fn near(&self, at: DateTime<Utc>) -> Vec<Occurrence> {
+        let before = [TimeDelta::hours(1), TimeDelta::days(1), TimeDelta::days(366)]
+            .into_iter()
+            .find_map(|window| self.after(at - window).take_while(|it| it.at < at).last());
+        before.into_iter().chain(self.after(at).next()).collect()
     }
 
     /// What is to be made at the moment `now`.
@@ -228,6 +302,43 @@ mod tests {
         let next = series.expand(behind.reached, now);
         assert_eq!(next.reached.made, 665);
         assert!(next.expand_at.unwrap() > now);
+    }
+
+    #[test]
+    fn a_local_time_is_located_by_what_has_no_row_yet() {
+        let now = at("2026-03-10T12:00:00Z");
+        let start = Reached { expanded_to: at("2026-03-01T00:00:00Z"), made: 0 };
+        let ends = Some("2026-05-01T00:00:00Z");
+        let series = series(daily(), ends, Some(50));
+        let reached = series.expand(start, now).reached;
+        let locate = |planned: &str| series.locate(reached, now, planned.parse().unwrap(), 0);
+        let Located::Ahead(found, number) = locate("2026-04-16T02:30:00") else {
+            panic!("{:?}", locate("2026-04-16T02:30:00"))
+        };
+        assert_eq!((found.at.to_rfc3339().as_str(), number), ("2026-04-16T02:30:00+02:00", 46));
+        assert_eq!(series.after(start.expanded_to).nth(46), Some(found));
+        assert_eq!(locate("2026-04-20T02:30:00"), Located::Beyond, "by the count");
+        assert_eq!(locate("2026-05-02T02:30:00"), Located::Beyond, "by the end");
+        assert!(matches!(locate("2026-03-05T02:30:00"), Located::Passed(_)));
+        let Located::Nowhere(near) = locate("2026-04-16T02:31:00") else {
+            panic!("it is somewhere")
+        };
+        let near: Vec<_> = near.iter().map(|it| it.planned.to_string()).collect();
+        assert_eq!(near, ["2026-04-16 02:30:00", "2026-04-17 02:30:00"]);
+        let often = self::series(every_second(), None, None);
+        let day_after = often.locate(reached, now, "2026-04-15T02:30:00".parse().unwrap(), 0);
+        assert_eq!(day_after, Located::TooFar);
+    }
+
+    #[test]
+    fn how_many_made_ones_lie_ahead_is_known_without_their_rows() {
+        for now in ["2026-03-01T00:00:00Z", "2026-03-20T01:29:59Z", "2026-03-20T01:30:00Z"] {
+            let series = series(daily(), None, None);
+            let start = Reached { expanded_to: at("2026-03-01T00:00:00Z"), made: 0 };
+            let expansion = series.expand(start, at(now));
+            let ahead = expansion.fresh.iter().filter(|it| it.at > at(now)).count() as u64;
+            assert_eq!(series.made_ahead(expansion.reached, at(now)), ahead);
+        }
     }
 
     #[test]

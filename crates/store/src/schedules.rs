@@ -11,7 +11,8 @@
 //! | `plan.rs` | the clock turns schedules into jobs |
 //! | `late.rs` | what becomes of what is late |
 //! | `series.rs`, `change.rs` | recurring schedules, and what people change of them |
-//! | `expand.rs`, `zones.rs` | the clock turns series into occurrences, and moves them with newer time-zone data |
+//! | `expand.rs`, `early.rs` | the clock turns series into occurrences, and people some of them before their turn |
+//! | `zones.rs`, `wall_times.rs` | newer time-zone data moves what is ahead |
 //! | `reserve.rs` | occurrences begin to count against the plan |
 //! | `occurrences.rs` | what people see of a series |
 //! | `adrift.rs` | schedules whose job ended without a word |
@@ -23,6 +24,7 @@ mod ahead;
 mod approval;
 mod change;
 mod check;
+mod early;
 mod expand;
 mod late;
 mod near;
@@ -34,6 +36,7 @@ pub mod series;
 mod status;
 #[cfg(test)]
 mod tests;
+mod wall_times;
 mod warnings;
 mod write;
 mod zones;
@@ -60,6 +63,7 @@ pub use change::{
     series_jobs, wait_for_series,
 };
 pub use check::{Attachment, Publishable, check_publishable};
+pub use early::{Named, make_early, name_occurrence, which_occurrence};
 pub use expand::{Expanded, expand};
 pub use late::{Missed, Verdict, miss, miss_overdue, verdict};
 pub use near::{Near, near};
@@ -68,6 +72,7 @@ pub use payment::{await_payment, awaiting_payment, hold_unpaid, lock_all};
 pub use plan::{Due, due_to_prepare, due_to_publish};
 pub use reserve::{Counted, count_again, reserve_due};
 pub use status::Status;
+pub use wall_times::{Followed, WalkedTo, follow_wall_times};
 pub use warnings::{Finding, Warning, forget_causes, look, rights, warn};
 pub use write::{
     Entry, LiveJob, Locked, Move, NewSchedule, Prepared, forget_prepared, insert, live_jobs, lock,

@@ -4,7 +4,7 @@
 //! | --- | --- |
 //! | `create_schedule.rs`, `update_schedule.rs`, `cancel_schedule.rs` | what a person wants |
 //! | `pause_schedule.rs`, `resume_schedule.rs`, `update_series.rs` | the same of recurring schedules |
-//! | `change_occurrence.rs` | one occurrence of them |
+//! | `change_occurrence.rs` | one occurrence of them, made before its turn where it must be |
 //! | `check_schedule.rs` | warnings ahead of time |
 //! | `prepare_post.rs` | media goes ahead |
 //! | `publish_post.rs` | the one write |

@@ -23,6 +23,7 @@ pub(crate) async fn resume_schedule(run: Run<ResumeSchedule>) -> Answer<ResumeSc
     }
     let waited = held.waiting.iter().filter(|one| one.waits_for_series);
     let (past, ahead): (Vec<_>, Vec<_>) = waited.partition(|one| one.is_past);
+    let made = past.iter().filter(|one| one.is_made).map(|one| one.id).collect::<Vec<_>>();
     let past: Vec<_> = past.into_iter().map(|one| one.id).collect();
     let ahead: Vec<_> = ahead.into_iter().map(|one| one.id).collect();
     for occurrence in &past {
@@ -34,7 +35,7 @@ pub(crate) async fn resume_schedule(run: Run<ResumeSchedule>) -> Answer<ResumeSc
     schedules::wait_for_series(&mut tx, &ahead, Waiting::Ends, "").await.map_err(failed)?;
     let count = |ids: &[_]| i64::try_from(ids.len()).unwrap_or(i64::MAX);
     let (resumed, skipped) = (count(&ahead), count(&past));
-    series::go_on(&mut tx, id, skipped).await.map_err(failed)?;
+    series::go_on(&mut tx, id, count(&made)).await.map_err(failed)?;
     let message = said(&run, "Resumed", None);
     tell(&mut tx, &held.schedule, "schedule.resumed", &message).await?;
     let past: Vec<_> = past.iter().map(|one| one.0).collect();

@@ -22,8 +22,6 @@ pub(super) struct Held {
     pub(super) series: LockedSeries,
     /// Its occurrences that wait to go out and that nobody is publishing; none of their jobs is left.
     pub(super) waiting: Vec<Ahead>,
-    /// How many occurrences of any kind lie ahead.
-    pub(super) ahead: i64,
 }
 
 /// Locks a series that has not ended, and cancels the jobs of its occurrences that wait. `done` says what was to
@@ -47,7 +45,7 @@ pub(super) async fn lock<K: JobKind>(
             let message = format!("The series has ended and cannot be {done}.");
             return Err(Failure::Dead(Problem::new(Code::Conflict, message).at("scheduleId")));
         }
-        let (mut waiting, ahead) = schedules::lock_ahead(&mut tx, id).await.map_err(failed)?;
+        let mut waiting = schedules::lock_ahead(&mut tx, id).await.map_err(failed)?;
         let publishes =
             |one: &Ahead| jobs.iter().any(|job| job.publishes && job.schedule_id == one.id);
         let loose: Vec<ScheduleId> = waiting
@@ -68,7 +66,7 @@ pub(super) async fn lock<K: JobKind>(
             let reason = format!("the series was {done}");
             ledger::cancel(&mut tx, Some(organization), job.id, &reason).await.map_err(failed)?;
         }
-        return Ok((tx, Held { schedule, series, waiting, ahead }));
+        return Ok((tx, Held { schedule, series, waiting }));
     }
     Err(Failure::Retry(Problem::new(Code::Conflict, "the series is being planned right now")))
 }

@@ -5,11 +5,13 @@
 //!
 //! **Invariant:** what has passed, and what a worker is publishing, stays as it is.
 
+use chrono::TimeDelta;
+
 use super::create_schedule::{ahead, publishable};
 use super::series::{Held, lock, said, tell};
 use crate::run::{Answer, Run, failed};
 use jobs::kinds::{UpdateSchedule, UpdatedSchedule};
-use jobs::series::Series;
+use jobs::series::{Reached, Series};
 use jobs::{Begun, Failure, JobKind, Problem, Recurrence, ScheduleId, wall_time};
 use store::schedules::series::{self, NewSeries};
 use store::schedules::{self, Ahead, Entry, Move, NewSchedule, Place, Status};
@@ -26,7 +28,8 @@ pub(super) async fn recurs<K: JobKind>(run: &Run<K>, id: ScheduleId) -> Result<b
 pub(super) async fn update_series(run: Run<UpdateSchedule>) -> Answer<UpdateSchedule> {
     let args = &run.args;
     let (mut tx, held) = lock(&run, args.schedule_id, "changed").await?;
-    let (old, now) = (&held.schedule, held.schedule.now);
+    // What is ahead of this moment is deleted: it is made again from there on, and not from a later one.
+    let (old, now) = (&held.schedule, held.series.now);
     let timezone = args.timezone.as_deref().unwrap_or(&old.timezone);
     let zone = wall_time::zone(timezone).map_err(Failure::Dead)?;
     let asked = args.at.map(|at| wall_time::moment(at, zone));
@@ -34,7 +37,7 @@ pub(super) async fn update_series(run: Run<UpdateSchedule>) -> Answer<UpdateSche
         ahead(asked, now).map_err(Failure::Dead)?;
     }
     let starts_at = asked.unwrap_or(held.series.starts_at.max(now));
-    let made = held.series.made - held.ahead;
+    let made = held.series.made - held.series.made_ahead;
     let recurrence = wanted(args, &held);
     let Begun { series, first, ends_at } =
         recurrence.begin(zone, starts_at).map_err(Failure::Dead)?;
@@ -65,7 +68,11 @@ pub(super) async fn update_series(run: Run<UpdateSchedule>) -> Answer<UpdateSche
         catch_up_secs,
         created_by: &run.job.actor,
     };
-    let gone = settle_ahead(&run, &mut tx, &held, &series, timezone).await?;
+    let begins = Reached {
+        expanded_to: now.max(starts_at - TimeDelta::microseconds(1)),
+        made: u64::try_from(made).unwrap_or_default(),
+    };
+    let gone = settle_ahead(&run, &mut tx, &held, (&series, begins), timezone).await?;
     publishable(&mut tx, old.organization_id, &versions, connection).await?;
     let changed = NewSeries {
         rule: &recurrence.rule,
@@ -99,20 +106,20 @@ fn wanted(args: &UpdateSchedule, held: &Held) -> Recurrence {
     }
 }
 
-/// Settles what lies ahead of a series that is `series` from now on; answers the occurrences that are to be made
-/// anew, and those that were cancelled.
+/// Settles what lies ahead of a series that is this one from there on; answers the occurrences that are to be
+/// made anew, and those that were cancelled.
 async fn settle_ahead<K: JobKind>(
     run: &Run<K>,
     tx: &mut Claimed,
     held: &Held,
-    series: &Series,
+    (series, begins): (&Series, Reached),
     timezone: &str,
 ) -> Result<(Vec<ScheduleId>, Vec<ScheduleId>), Failure> {
     let (mut again, mut cancelled) = (Vec::new(), Vec::new());
     for one in held.waiting.iter().filter(|one| one.is_ahead) {
         if is_untouched(one) {
             again.push(one.id);
-        } else if let Some(found) = series.find(one.planned, one.fold) {
+        } else if let Some(found) = series.has(begins, one.planned, one.fold) {
             let place = Place { at: found.at.to_utc(), timezone };
             schedules::place(tx, one.id, place).await.map_err(failed)?;
         } else if one.status != Status::Skipped {

@@ -6,7 +6,6 @@ use axum::extract::State;
 use chrono::{DateTime, Datelike, FixedOffset, NaiveDateTime, Utc};
 use chrono_tz::Tz;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 use std::time::Duration;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
@@ -38,8 +37,7 @@ const YEARS: std::ops::RangeInclusive<i32> = 1972..=3900;
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct SchedulePreview {
     /// The recurring pattern; either this or `at`.
-    #[schema(value_type = Option<Pattern>)]
-    recurrence: Option<Value>,
+    recurrence: Option<Pattern>,
     /// The wall time in `timezone`, such as `2026-12-24T18:00:00`; either this or `recurrence`.
     #[schema(value_type = Option<String>, example = "2026-12-24T18:00:00")]
     at: Option<NaiveDateTime>,
@@ -184,11 +182,8 @@ impl Asked {
         }
         let what = match (asked.recurrence, asked.at) {
             (Some(pattern), None) => {
-                let rule = Pattern::read(&pattern).and_then(|pattern| pattern.rule());
-                let rule = rule.map_err(|invalid| {
-                    let dot = if invalid.field.is_empty() { "" } else { "." };
-                    let field = format!("recurrence{dot}{}", invalid.field);
-                    Problem::invalid(&field, invalid.message)
+                let rule = pattern.rule().map_err(|invalid| {
+                    Problem::invalid(&format!("recurrence.{}", invalid.field), invalid.message)
                 })?;
                 What::Again { rule, until: asked.end_date }
             }
@@ -248,7 +243,7 @@ mod tests {
     #![expect(clippy::unwrap_used, reason = "tests")]
 
     use super::*;
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     fn now() -> DateTime<Utc> {
         "2026-03-27T12:00:00Z".parse().unwrap()
@@ -322,6 +317,15 @@ mod tests {
             (
                 json!({ "timezone": "UTC", "recurrence": { "pattern": "daily", "at": "26:00" } }),
                 "recurrence.at",
+            ),
+            (
+                json!({ "timezone": "UTC", "recurrence": { "pattern": "weekly", "at": "09:00" } }),
+                "recurrence.days",
+            ),
+            (
+                json!({ "timezone": "UTC", "recurrence": {
+                    "pattern": "monthly", "at": "09:00", "on": { "kind": "day", "day": -1 } } }),
+                "recurrence.on.day",
             ),
             (json!({ "timezone": "UTC", "recurrence": 7 }), "recurrence"),
             (json!({ "timezone": "UTC", "recurrence": daily(), "zone": "UTC" }), "zone"),

@@ -4,14 +4,25 @@ use chrono::{DateTime, NaiveDateTime, Utc};
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
-use crate::{Caller, JobKind, Kind, Problem, Queue, Retry, ScheduleId, Scope, Spec, wall_time};
+use crate::{
+    Caller, JobKind, Kind, Planned, Problem, Queue, Retry, ScheduleId, Scope, Spec, wall_time,
+};
 
 /// Arguments of `occurrence.move`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct MoveOccurrence {
-    /// The occurrence: the schedule that goes out.
+    /// The occurrence: the schedule that goes out; or its series, and `plannedAtLocal`.
     pub schedule_id: ScheduleId,
+    /// With the id of a series: the local time, in its zone, of the occurrence that is meant. It need not be
+    /// made yet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, example = "2026-12-24T18:00:00")]
+    pub planned_at_local: Option<NaiveDateTime>,
+    /// With `plannedAtLocal`: which pass of a local time that exists twice, 0 or 1; 0 when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(minimum = 0, maximum = 1)]
+    pub fold: Option<u8>,
     /// The wall time.
     #[schema(value_type = String, example = "2026-12-24T18:00:00")]
     pub at: NaiveDateTime,
@@ -44,6 +55,7 @@ impl JobKind for MoveOccurrence {
     type Output = MovedOccurrence;
 
     fn check(&self) -> Result<(), Problem> {
+        Planned::read(self.planned_at_local, self.fold)?;
         self.timezone.as_deref().map_or(Ok(()), |timezone| wall_time::zone(timezone).map(drop))
     }
 }

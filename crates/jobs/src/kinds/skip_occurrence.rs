@@ -1,16 +1,28 @@
 //! `occurrence.skip`: Leaves out one occurrence of a recurring schedule.
 
+use chrono::NaiveDateTime;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
-use crate::{Caller, JobKind, Kind, Problem, Queue, Retry, ScheduleId, Scope, Spec, prose};
+use crate::{
+    Caller, JobKind, Kind, Planned, Problem, Queue, Retry, ScheduleId, Scope, Spec, prose,
+};
 
 /// Arguments of `occurrence.skip`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct SkipOccurrence {
-    /// The occurrence: the schedule that goes out.
+    /// The occurrence: the schedule that goes out; or its series, and `plannedAtLocal`.
     pub schedule_id: ScheduleId,
+    /// With the id of a series: the local time, in its zone, of the occurrence that is meant. It need not be
+    /// made yet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, example = "2026-12-24T18:00:00")]
+    pub planned_at_local: Option<NaiveDateTime>,
+    /// With `plannedAtLocal`: which pass of a local time that exists twice, 0 or 1; 0 when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(minimum = 0, maximum = 1)]
+    pub fold: Option<u8>,
     /// Why, for the others.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
@@ -38,6 +50,7 @@ impl JobKind for SkipOccurrence {
     type Output = SkippedOccurrence;
 
     fn check(&self) -> Result<(), Problem> {
+        Planned::read(self.planned_at_local, self.fold)?;
         self.reason.as_deref().map_or(Ok(()), |reason| prose::check_or_empty("reason", reason, 500))
     }
 }

@@ -3,6 +3,7 @@
 use chrono::{NaiveTime, Timelike};
 use serde::{Deserialize, Serialize};
 
+use super::read::{AnyDay, AnyPattern};
 use super::{Calendar, Cron, Follows, Invalid, Rule, Walls};
 use crate::Problem;
 
@@ -12,7 +13,7 @@ use crate::Problem;
     tag = "pattern",
     rename_all = "camelCase",
     rename_all_fields = "camelCase",
-    deny_unknown_fields
+    try_from = "AnyPattern"
 )]
 pub enum Pattern {
     /// Every day.
@@ -43,7 +44,7 @@ pub enum Pattern {
         /// its like.
         expression: String,
         /// Whether a field for seconds stands before the five.
-        #[serde(default)]
+        #[schema(default = false)]
         seconds: bool,
     },
 }
@@ -54,7 +55,7 @@ pub enum Pattern {
     tag = "kind",
     rename_all = "camelCase",
     rename_all_fields = "camelCase",
-    deny_unknown_fields
+    try_from = "AnyDay"
 )]
 pub enum MonthDay {
     /// The day with this number.
@@ -62,7 +63,7 @@ pub enum MonthDay {
         /// 1 to 31.
         day: u8,
         /// In a month that has no such day: its last day, instead of none.
-        #[serde(default)]
+        #[schema(default = false)]
         or_last: bool,
     },
     /// The last day.

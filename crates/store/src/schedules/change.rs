@@ -80,37 +80,32 @@ pub struct Ahead {
     pub waits: bool,
     /// Whether that is the series.
     pub waits_for_series: bool,
+    /// Whether its turn has come; else a person touched it before that.
+    pub is_made: bool,
 }
 
-/// Locks the occurrences of a locked series that wait to go out, and those ahead that are skipped; says also how
-/// many occurrences of any kind lie ahead.
+/// Locks the occurrences of a locked series that wait to go out, and those ahead that are skipped.
 ///
 /// # Errors
 /// [`crate::Error::Unavailable`].
-pub async fn lock_ahead(conn: &mut Conn, series: ScheduleId) -> Result<(Vec<Ahead>, i64)> {
+pub async fn lock_ahead(conn: &mut Conn, series: ScheduleId) -> Result<Vec<Ahead>> {
     let rows = sqlx::query!(
         r#"select id, status, planned_at_local as "planned!", fold as "fold!", occurrence_at > now() as "is_ahead!",
                   scheduled_at <= now() as "is_past!", is_moved, is_edited,
                   exists (select from jsonb_array_elements(attempt_log) e
                           where e ->> 'outcome' not in ('on_hold', 'resumed')) as "has_log!", publish_planned_at is not null as "is_planned!",
                   awaits_approval or awaits_payment or waits_for is not null as "waits!",
-                  coalesce(waits_for = 'series', false) as "waits_for_series!"
+                  coalesce(waits_for = 'series', false) as "waits_for_series!",
+                  occurrence_at <= (select expanded_to from schedule_series where schedule_id = $1) as "is_made!"
            from schedules
            where parent_schedule_id = $1
              and (status in ('scheduled', 'on_hold') or status = 'skipped' and occurrence_at > now())
            order by id for update"#,
         series.0
     )
-    .fetch_all(&mut *conn)
+    .fetch_all(conn)
     .await?;
-    let count = sqlx::query_scalar!(
-        r#"select count(*) as "count!" from schedules where parent_schedule_id = $1 and occurrence_at > now()"#,
-        series.0
-    )
-    .fetch_one(conn)
-    .await?;
-    let ahead: Result<Vec<Ahead>> = rows
-        .into_iter()
+    rows.into_iter()
         .map(|row| {
             Ok(Ahead {
                 id: ScheduleId(row.id),
@@ -125,10 +120,10 @@ pub async fn lock_ahead(conn: &mut Conn, series: ScheduleId) -> Result<(Vec<Ahea
                 is_planned: row.is_planned,
                 waits: row.waits,
                 waits_for_series: row.waits_for_series,
+                is_made: row.is_made,
             })
         })
-        .collect();
-    Ok((ahead?, count))
+        .collect()
 }
 
 fn uuids(ids: &[ScheduleId]) -> Vec<Uuid> {

@@ -6,11 +6,13 @@
 //! that no other scheduler waits for, and an occurrence is one row whoever makes it: schedulers may race and die.
 
 use chrono::{DateTime, NaiveDateTime, TimeDelta, Utc};
+use std::collections::HashMap;
 use uuid::Uuid;
 
-use super::series;
+use super::{series, zones};
 use crate::{Conn, Result};
 use jobs::ScheduleId;
+use jobs::recurrence::Occurrence;
 use jobs::series::{Expansion, Reached, TZDB};
 
 /// When a series is looked at again that this build cannot read.
@@ -25,13 +27,15 @@ pub struct Expanded {
     pub occurrences: u64,
     /// Series whose last occurrence has passed.
     pub ended: usize,
+    /// Series that had been expanded by older time-zone data, and were brought up to this build's instead.
+    pub followed: usize,
     /// Series that this build cannot read; they are looked at again later.
     pub unreadable: Vec<Uuid>,
 }
 
 /// The columns of a statement, one value for each row.
 #[derive(Default)]
-struct Fresh {
+pub(super) struct Fresh {
     ids: Vec<Uuid>,
     parents: Vec<Uuid>,
     planned: Vec<NaiveDateTime>,
@@ -54,7 +58,7 @@ struct Advanced {
 /// [`crate::Error::Unavailable`].
 pub async fn expand(conn: &mut Conn, limit: i64) -> Result<Expanded> {
     let due = sqlx::query!(
-        r#"select q.schedule_id, q.rule, q.most, q.starts_at, q.expanded_to, q.made, s.timezone,
+        r#"select q.schedule_id, q.rule, q.most, q.starts_at, q.expanded_to, q.made, q.tzdb, s.timezone,
                   s.recurrence_end_date, now() as "now!"
            from schedule_series q join schedules s on s.id = q.schedule_id
            where q.expand_at <= now()
@@ -63,20 +67,40 @@ pub async fn expand(conn: &mut Conn, limit: i64) -> Result<Expanded> {
     )
     .fetch_all(&mut *conn)
     .await?;
+    let of = |wanted: fn(&str) -> bool| {
+        let due = due.iter().filter(|row| wanted(&row.tzdb));
+        due.map(|row| row.schedule_id).collect::<Vec<Uuid>>()
+    };
+    let older = of(|tzdb| tzdb < TZDB);
+    if !older.is_empty() {
+        // They are due again at once, and then from where their last occurrence is by now.
+        zones::follow(&mut *conn, &older, TZDB).await?;
+        return Ok(Expanded { followed: older.len(), series: older.len(), ..Expanded::default() });
+    }
+    let newer = of(|tzdb| tzdb > TZDB);
     let mut done = Expanded { series: due.len(), ..Expanded::default() };
     let (mut fresh, mut advanced, mut ended) = (Fresh::default(), Advanced::default(), Vec::new());
+    let mut series = HashMap::new();
+    for row in &due {
+        let (zone, starts, ends) = (&row.timezone, row.starts_at, row.recurrence_end_date);
+        match series::read(row.rule.clone(), zone, starts, ends, row.most) {
+            Ok(read) => drop(series.insert(row.schedule_id, read)),
+            Err(_) => done.unreadable.push(row.schedule_id),
+        }
+    }
+    let reached_by_newer = match newer.is_empty() {
+        true => HashMap::new(),
+        false => zones::reached(&mut *conn, &newer, &series).await?,
+    };
     for row in due {
         let id = row.schedule_id;
         let reached = Reached {
-            expanded_to: row.expanded_to,
+            expanded_to: reached_by_newer.get(&id).copied().unwrap_or(row.expanded_to),
             made: u64::try_from(row.made).unwrap_or_default(),
         };
-        let series =
-            series::read(row.rule, &row.timezone, row.starts_at, row.recurrence_end_date, row.most);
-        let expansion = match series {
-            Ok(series) => series.expand(reached, row.now),
-            Err(_) => {
-                done.unreadable.push(id);
+        let expansion = match series.get(&id) {
+            Some(series) => series.expand(reached, row.now),
+            None => {
                 let expand_at = Some(row.now + UNREADABLE);
                 Expansion { fresh: Vec::new(), reached, expand_at }
             }
@@ -90,6 +114,9 @@ pub async fn expand(conn: &mut Conn, limit: i64) -> Result<Expanded> {
     done.ended = ended.len();
     if done.series > 0 {
         done.occurrences = fresh.insert(&mut *conn).await?;
+        if done.occurrences < fresh.ids.len() as u64 {
+            fresh.take_turns(&mut *conn).await?;
+        }
         advanced.write(&mut *conn).await?;
     }
     if !ended.is_empty() {
@@ -102,16 +129,21 @@ impl Fresh {
     fn add(&mut self, parent: Uuid, made: i64, now: DateTime<Utc>, expansion: &Expansion) {
         for (number, occurrence) in (made..).zip(&expansion.fresh) {
             // Ids sort by the database's clock: that of this machine may be wrong.
-            self.ids.push(ScheduleId::made_at(now).0);
-            self.parents.push(parent);
-            self.planned.push(occurrence.planned);
-            self.folds.push(i16::from(occurrence.fold));
-            self.at.push(occurrence.at.to_utc());
-            self.numbers.push(number);
+            self.add_one(ScheduleId::made_at(now).0, parent, number, occurrence);
         }
     }
 
-    async fn insert(&self, conn: &mut Conn) -> Result<u64> {
+    pub(super) fn add_one(&mut self, id: Uuid, parent: Uuid, number: i64, occurrence: &Occurrence) {
+        self.ids.push(id);
+        self.parents.push(parent);
+        self.planned.push(occurrence.planned);
+        self.folds.push(i16::from(occurrence.fold));
+        self.at.push(occurrence.at.to_utc());
+        self.numbers.push(number);
+    }
+
+    /// Makes the rows that are not there yet; answers how many.
+    pub(super) async fn insert(&self, conn: &mut Conn) -> Result<u64> {
         let done = sqlx::query!(
             "insert into schedules (id, organization_id, content_version_id, platform_connection_id, scheduled_at,
                  wall_time, timezone, max_retries, parent_schedule_id, planned_at_local, fold, occurrence_at,
@@ -139,6 +171,20 @@ impl Fresh {
         .execute(conn)
         .await?;
         Ok(done.rows_affected())
+    }
+
+    /// Those that had rows before their turn get what their turn brings.
+    async fn take_turns(&self, conn: &mut Conn) -> Result<()> {
+        sqlx::query!(
+            "select take_turns($1, $2, $3, $4)",
+            &self.parents,
+            &self.planned,
+            &self.folds,
+            &self.numbers
+        )
+        .execute(conn)
+        .await?;
+        Ok(())
     }
 }
 

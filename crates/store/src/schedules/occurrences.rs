@@ -4,12 +4,14 @@
 
 use chrono::{DateTime, NaiveDateTime, Utc};
 use serde::Serialize;
+use std::collections::HashSet;
 use uuid::Uuid;
 
 use super::series;
 use crate::{Conn, Result};
 use jobs::ScheduleId;
 use jobs::recurrence::Occurrence as Planned;
+use jobs::series::FARTHEST;
 
 /// An occurrence of a recurring schedule.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, utoipa::ToSchema)]
@@ -43,7 +45,8 @@ pub struct Occurrence {
 }
 
 /// At most `limit` occurrences of a series behind a place in their order, whose beginning is `after`: those with
-/// rows, then those that the rule plans. `None` where the schedule does not recur.
+/// rows, and of the next [`FARTHEST`] that the rule plans those without. `None` where the schedule does not
+/// recur.
 ///
 /// # Errors
 /// [`crate::Error::Unavailable`].
@@ -79,8 +82,10 @@ pub async fn occurrences(
     )
     .fetch_all(&mut *conn)
     .await?;
-    let room = usize::try_from(limit).unwrap_or_default().saturating_sub(found.len());
-    if room == 0 || parent.status != "active" {
+    let most = usize::try_from(limit).unwrap_or_default();
+    let is_full = found.len() >= most;
+    let all_are_made = found.last().is_some_and(|last| last.occurrence_at <= parent.expanded_to);
+    if is_full && all_are_made || parent.status != "active" {
         return Ok(Some(found));
     }
     let zone = &parent.timezone;
@@ -104,13 +109,15 @@ pub async fn occurrences(
         is_edited: false,
         published_post_url: None,
     };
-    let ahead = (parent.made..).zip(series.after(parent.expanded_to).take(left));
-    let known: Vec<_> = found.iter().map(|row| (row.planned_at_local, row.fold)).collect();
+    let ahead = (parent.made..).zip(series.after(parent.expanded_to).take(left.min(FARTHEST)));
+    let known: HashSet<_> = found.iter().map(|row| (row.planned_at_local, row.fold)).collect();
     let ahead = ahead
         .map(planned)
         .filter(|it| (it.occurrence_at, Uuid::nil()) > after)
-        // What a person touched keeps its row when the series is made anew.
+        // What a person touched has its row already.
         .filter(|it| !known.contains(&(it.planned_at_local, it.fold)));
-    found.extend(ahead.take(room));
+    found.extend(ahead.take(most));
+    found.sort_by_key(|it| (it.occurrence_at, it.schedule_id));
+    found.truncate(most);
     Ok(Some(found))
 }

@@ -11,7 +11,7 @@ use uuid::Uuid;
 use super::{NewSchedule, Status};
 use crate::{Conn, Result};
 use jobs::recurrence::Pattern;
-use jobs::series::{Series, TZDB};
+use jobs::series::{Reached, Series, TZDB};
 use jobs::{ContentVersionId, ScheduleId, wall_time};
 
 /// What makes a schedule recur.
@@ -96,6 +96,10 @@ pub struct LockedSeries {
     pub versions: Vec<ContentVersionId>,
     /// How many occurrences are made.
     pub made: i64,
+    /// How many of those lie ahead.
+    pub made_ahead: i64,
+    /// The moment that divides what has passed from what is ahead, wherever in this transaction that is asked.
+    pub now: DateTime<Utc>,
 }
 
 /// Locks the series of a schedule whose row is locked; `None` where it does not recur.
@@ -104,8 +108,8 @@ pub struct LockedSeries {
 /// [`crate::Error::Unavailable`].
 pub async fn lock(conn: &mut Conn, id: ScheduleId) -> Result<Option<LockedSeries>> {
     let row = sqlx::query!(
-        r#"select q.rule, q.starts_at, q.most, q.content_version_ids, q.made, s.recurrence_end_date, s.timezone,
-                  s.recurrence_end_date at time zone s.timezone as end_date
+        r#"select q.rule, q.starts_at, q.most, q.content_version_ids, q.made, q.expanded_to, s.recurrence_end_date,
+                  s.timezone, s.recurrence_end_date at time zone s.timezone as end_date, now() as "now!"
            from schedule_series q join schedules s on s.id = q.schedule_id
            where q.schedule_id = $1 for update of q"#,
         id.0
@@ -113,7 +117,12 @@ pub async fn lock(conn: &mut Conn, id: ScheduleId) -> Result<Option<LockedSeries
     .fetch_optional(conn)
     .await?;
     row.map(|row| {
+        let (starts, ends) = (row.starts_at, row.recurrence_end_date);
+        let series = read(row.rule.clone(), &row.timezone, starts, ends, row.most)?;
+        let made = u64::try_from(row.made).unwrap_or_default();
+        let ahead = series.made_ahead(Reached { expanded_to: row.expanded_to, made }, row.now);
         Ok(LockedSeries {
+            made_ahead: i64::try_from(ahead).unwrap_or(i64::MAX),
             rule: pattern(row.rule)?,
             starts_at: row.starts_at,
             ends_at: row.recurrence_end_date,
@@ -121,6 +130,7 @@ pub async fn lock(conn: &mut Conn, id: ScheduleId) -> Result<Option<LockedSeries
             most: row.most.and_then(|most| u32::try_from(most).ok()),
             versions: row.content_version_ids.into_iter().map(ContentVersionId).collect(),
             made: row.made,
+            now: row.now,
         })
     })
     .transpose()
@@ -191,8 +201,9 @@ pub async fn stop(conn: &mut Conn, id: ScheduleId, to: Status, reason: &str) -> 
     Ok(())
 }
 
-/// Lets a locked series go on. What fell into the pause has no rows and gets none; `skipped` occurrences that
-/// have do not count among those that there are in all.
+/// Lets a locked series go on. What fell into the pause has no rows and gets none, unless a person gave it one
+/// and another time, which counts; `skipped` occurrences that were made do not count among those that there
+/// are in all.
 ///
 /// # Errors
 /// [`crate::Error::Unavailable`].
@@ -203,7 +214,11 @@ pub async fn go_on(conn: &mut Conn, id: ScheduleId, skipped: i64) -> Result<()> 
              where id = $1 returning id
          )
          update schedule_series q
-         set expanded_to = greatest(q.expanded_to, now()), made = greatest(q.made - $2, 0), expand_at = now()
+         set expanded_to = greatest(q.expanded_to, now()), expand_at = now(),
+             made = greatest(q.made - $2, 0) + (
+                 select count(*) from schedules o
+                 where o.parent_schedule_id = $1 and o.occurrence_at > q.expanded_to and o.occurrence_at <= now()
+                   and o.status not in ('skipped', 'missed', 'cancelled'))
          from parent where q.schedule_id = parent.id",
         id.0,
         skipped

@@ -2,8 +2,10 @@
 
 #![expect(clippy::unwrap_used, reason = "tests")]
 
+mod early;
 mod late;
 mod recurring;
+mod wall_times;
 
 use chrono::{TimeDelta, Utc};
 use serde_json::json;

@@ -13,6 +13,7 @@ use uuid::Uuid;
 use super::{Status, prepare_key, publish_key};
 use crate::connections::platform;
 use crate::{Conn, Result};
+use jobs::series::TZDB;
 use jobs::{
     AttachmentId, CatchUp, ConnectionId, ContentVersionId, JobId, OrganizationId, ScheduleId,
 };
@@ -52,8 +53,8 @@ pub struct NewSchedule<'a> {
 pub async fn insert(conn: &mut Conn, new: &NewSchedule<'_>) -> Result<()> {
     sqlx::query!(
         "insert into schedules (id, organization_id, content_version_id, platform_connection_id,
-             scheduled_at, wall_time, timezone, max_retries, created_by, catch_up, catch_up_secs)
-         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) on conflict (id) do nothing",
+             scheduled_at, wall_time, timezone, max_retries, created_by, catch_up, catch_up_secs, tzdb)
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) on conflict (id) do nothing",
         new.id.0,
         new.organization_id.0,
         new.content_version_id.0,
@@ -64,7 +65,8 @@ pub async fn insert(conn: &mut Conn, new: &NewSchedule<'_>) -> Result<()> {
         new.max_retries,
         new.created_by,
         new.catch_up.as_str(),
-        new.catch_up_secs
+        new.catch_up_secs,
+        TZDB
     )
     .execute(conn)
     .await?;
@@ -341,11 +343,12 @@ pub async fn restart(
 }
 
 /// Gives a locked schedule new content, account, moment and retries, and a fresh start: the clock
-/// will turn it into jobs again. `is_moved` says of an occurrence that a person gave it this time.
+/// will turn it into jobs again. `has_new_time` says that a person gave it its time now, and that its moment was
+/// found by the time-zone data of this build.
 ///
 /// # Errors
 /// [`crate::Error::Unavailable`].
-pub async fn reschedule(conn: &mut Conn, new: &NewSchedule<'_>, is_moved: bool) -> Result<()> {
+pub async fn reschedule(conn: &mut Conn, new: &NewSchedule<'_>, has_new_time: bool) -> Result<()> {
     sqlx::query!(
         "update schedules set
              prepared_media = case when content_version_id = $2 and platform_connection_id = $3
@@ -354,6 +357,7 @@ pub async fn reschedule(conn: &mut Conn, new: &NewSchedule<'_>, is_moved: bool) 
              timezone = $6, max_retries = $7, catch_up = $8, catch_up_secs = $9, status = 'scheduled', status_reason = null,
              awaits_approval = false, awaits_payment = false, waits_for = null, error_message = null, retry_count = 0, prepare_planned_at = null, publish_planned_at = null,
              is_moved = is_moved or parent_schedule_id is not null and $10,
+             tzdb = case when $10 then $11 else tzdb end,
              is_edited = is_edited or parent_schedule_id is not null
                          and (content_version_id, platform_connection_id) <> ($2, $3),
              check_at = now(),
@@ -369,7 +373,8 @@ pub async fn reschedule(conn: &mut Conn, new: &NewSchedule<'_>, is_moved: bool) 
         new.max_retries,
         new.catch_up.as_str(),
         new.catch_up_secs,
-        is_moved
+        has_new_time,
+        TZDB
     )
     .execute(conn)
     .await?;

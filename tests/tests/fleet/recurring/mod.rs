@@ -1,9 +1,14 @@
 //! Recurring schedules: each occurrence goes out once, as people left it, whatever happens to schedulers.
 
+mod beyond;
+mod changing;
 mod clock;
+mod ending;
 mod going;
 mod late;
+mod outage;
 mod people;
+mod plans;
 mod refusals;
 
 use std::time::Duration;
@@ -47,7 +52,8 @@ impl Recurring {
             },
         });
         for (name, value) in more.as_object().into_iter().flatten() {
-            let place = if name == "count" { &mut args["recurrence"] } else { &mut args };
+            let of_recurrence = matches!(name.as_str(), "count" | "endDate");
+            let place = if of_recurrence { &mut args["recurrence"] } else { &mut args };
             place[name] = value.clone();
         }
         let made = tenant.api.done("schedule.create", args).await?;
@@ -110,6 +116,11 @@ impl Recurring {
         }
         Ok(())
     }
+}
+
+/// The id of an occurrence that has a row.
+fn id(occurrence: &Value) -> &str {
+    occurrence["scheduleId"].as_str().unwrap_or_default()
 }
 
 /// How many of these have this status.

@@ -6,13 +6,9 @@ use fleet_tests::harness::{Fleet, Tenant, in_ms, shared};
 use fleet_tests::wait::{self, PATIENCE};
 use serde_json::{Value, json};
 
-use super::{Recurring, count};
+use super::{Recurring, count, id};
 
 const ANN: &str = "ann@bakery.example";
-
-fn id(occurrence: &Value) -> &str {
-    occurrence["scheduleId"].as_str().unwrap_or_default()
-}
 
 fn at(value: &Value) -> Result<DateTime<Utc>> {
     Ok(value.as_str().context("no moment")?.parse()?)

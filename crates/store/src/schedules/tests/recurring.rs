@@ -55,7 +55,7 @@ impl Began {
         Began { id, starts_at, pattern, zone, most }
     }
 
-    fn engine(&self) -> Series {
+    pub(super) fn engine(&self) -> Series {
         Series::new(&self.pattern, self.zone, self.starts_at, None, None).unwrap()
     }
 
@@ -87,12 +87,12 @@ impl Fixture {
         }
     }
 
-    async fn set(&self, sql: &'static str, id: ScheduleId) {
+    pub(super) async fn set(&self, sql: &'static str, id: ScheduleId) {
         sqlx::query(sql).bind(id.0).execute(&self.scratch.pool).await.unwrap();
     }
 }
 
-fn patterns() -> impl Strategy<Value = serde_json::Value> {
+pub(super) fn patterns() -> impl Strategy<Value = serde_json::Value> {
     prop_oneof![
         (0u32..24, 0u32..60).prop_map(
             |(hour, minute)| json!({ "pattern": "daily", "at": format!("{hour:02}:{minute:02}") })
