@@ -54,10 +54,10 @@ async fn after_two_and_a_half_hours_without_schedulers_each_policy_holds() {
         let mut all = Vec::new();
         for name in ["skip", "latest", "all"] {
             let series = Recurring::new(&tenant, &every_twenty_minutes(), 8, policy(name)).await?;
-            // It began 145 minutes ago, and nobody was there.
+            // It began 150 minutes ago, and nobody was there.
             let ago = format!(
-                "update schedule_series set starts_at = now() - interval '145 minutes',
-                     expanded_to = now() - interval '145 minutes' where schedule_id = '{}'",
+                "update schedule_series set starts_at = now() - interval '150 minutes',
+                     expanded_to = now() - interval '150 minutes' where schedule_id = '{}'",
                 series.id
             );
             fleet.database.run(&ago).await?;
@@ -76,7 +76,7 @@ async fn after_two_and_a_half_hours_without_schedulers_each_policy_holds() {
                     .is_some_and(|at: chrono::DateTime<Utc>| at < now)
             };
             let due = seen.iter().filter(is_due).count();
-            ensure!(due == 8, "{due} of 145 minutes: {seen:?}");
+            ensure!(due == 8, "{due} of 150 minutes: {seen:?}");
             caught_up(&tenant, series, name, due).await?;
         }
         Ok(())
