@@ -21,6 +21,7 @@ use crate::fleet;
 use crate::machine::{self, Meter};
 use crate::report::Report;
 use crate::servers::{Database, Servers};
+use jobs::series::TZDB;
 
 /// The clock plans a minute ahead; so long before that all schedules are made.
 const AHEAD: TimeDelta = TimeDelta::seconds(75);
@@ -112,9 +113,9 @@ async fn one(
 fn made(many: usize, at: DateTime<Utc>) -> String {
     format!(
         "insert into schedules (id, organization_id, content_version_id, platform_connection_id, scheduled_at, wall_time,
-                                timezone, check_at, created_by)
+                                timezone, tzdb, check_at, created_by)
          select gen_random_uuid(), organization_id, organization_id, id, '{at}', '{at}'::timestamptz at time zone 'UTC',
-                'UTC', null, 'bench'
+                'UTC', '{TZDB}', null, 'bench'
          from platform_connections order by id limit {many}"
     )
 }

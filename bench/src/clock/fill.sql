@@ -24,11 +24,11 @@ select id, id, id, 'TWITTER', 'Bench', 'bench' from orgs;
 -- Single schedules: made within the last month, for any moment of the next year but the next ten minutes. Those
 -- of their checks that lie behind are done.
 insert into schedules (id, organization_id, content_version_id, platform_connection_id, scheduled_at, wall_time, timezone,
-                       check_at, checked_at, created_by)
+                       tzdb, check_at, checked_at, created_by)
 select encode(overlay(uuid_send(gen_random_uuid()) placing substring(int8send(
            (extract(epoch from now() - interval '30 days' * (1 - of.nth::float8 / :schedules)) * 1000)::bigint) from 3) from 1 for 6),
            'hex')::uuid,
-       a.org, a.org, a.id, at, at at time zone 'Europe/Berlin', 'Europe/Berlin',
+       a.org, a.org, a.id, at, at at time zone 'Europe/Berlin', 'Europe/Berlin', :tzdb,
        (select min(at - ahead) from check_ahead where at - ahead > now()), now(), 'bench'
 from generate_series(1, :schedules - :series) of (nth)
 join accounts a on a.nth = of.nth % (:organizations * 10)
@@ -51,8 +51,8 @@ from generate_series(1, :series) of (nth)
 join accounts a on a.nth = of.nth % (:organizations * 10);
 
 insert into schedules (id, organization_id, content_version_id, platform_connection_id, scheduled_at, wall_time, timezone,
-                       status, is_recurring, recurrence_pattern, check_at, created_by)
-select id, org, org, account, now(), now() at time zone zone, zone, 'active', true, pattern, null, 'bench'
+                       status, is_recurring, recurrence_pattern, tzdb, check_at, created_by)
+select id, org, org, account, now(), now() at time zone zone, zone, 'active', true, pattern, :tzdb, null, 'bench'
 from series;
 
 insert into schedule_series (schedule_id, organization_id, rule, content_version_ids, starts_at, tzdb, expanded_to, expand_at)

@@ -101,7 +101,7 @@ pub(super) async fn explain(
 
 /// What a statement is for, by what only it says; its beginning, where nobody knows.
 fn word(query: &str) -> String {
-    const KNOWN: [(&str, &str); 10] = [
+    const KNOWN: [(&str, &str); 9] = [
         ("set publish_planned_at", "what comes up"),
         ("set prepare_planned_at", "what has media to prepare"),
         ("q.expand_at <= now()", "series to expand"),
@@ -109,7 +109,6 @@ fn word(query: &str) -> String {
         ("s.check_at <= now()", "schedules to check"),
         ("s.warnings <> '[]'", "schedules to check again"),
         ("tzdb <", "older time-zone data"),
-        ("(select distinct platform_connection_id", "warnings without a cause"),
         ("publish_intents", "what nobody cares for"),
         ("late_reason", "what is too late"),
     ];
