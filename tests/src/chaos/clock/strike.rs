@@ -34,6 +34,8 @@ const UNPLANNED: &str = "select id::text from schedules
 const PLANNED: &str = "select count(*) from schedules
     where id = any ($1::uuid[]) and publish_planned_at is not null";
 
+const FREE: &str = "select count(*) from (
+    select from schedules where id = any ($1::uuid[]) for key share skip locked) free";
 /// Series that are to be expanded in a moment; and the same with the occurrences that are to be counted.
 const TO_EXPAND: &str = "select count(*) from schedule_series
     where schedule_id = any ($1::uuid[]) and expand_at < now() + interval '2 seconds'";
@@ -65,9 +67,9 @@ impl Stage {
         let killed = match fault {
             Fault::Planning | Fault::Before | Fault::At | Fault::After => vec![one],
             Fault::Both => BOTH.to_vec(),
-            Fault::Uncommitted => self.blocked_by("jobs", None).await?,
-            Fault::Expanding => self.blocked_by("schedule_series", Some(TO_EXPAND)).await?,
-            Fault::Counting => self.blocked_by("usage_counts", Some(TO_COUNT)).await?,
+            Fault::Uncommitted => self.uncommitted().await?,
+            Fault::Expanding => self.blocked_by("schedule_series", TO_EXPAND).await?,
+            Fault::Counting => self.blocked_by("usage_counts", TO_COUNT).await?,
             Fault::AnswerLost => self.deaf().await?,
             Fault::Frozen | Fault::FrozenAlone => self.frozen(fault, one, rng).await?,
             Fault::Held => self.held(one, rng).await?,
@@ -103,11 +105,9 @@ impl Stage {
 
     /// Kills both as soon as one of them waits for a table to write to; nobody, when there is nothing for which
     /// one would.
-    async fn blocked_by(&self, table: &str, work: Option<&str>) -> Result<Vec<usize>> {
+    async fn blocked_by(&self, table: &str, work: &str) -> Result<Vec<usize>> {
         let locked = self.lock(table).await?;
-        if let Some(work) = work
-            && self.eyes.number(work, &self.ids()).await? == 0
-        {
+        if self.eyes.number(work, &self.ids()).await? == 0 {
             locked.release().await?;
             return Ok(Vec::new());
         }
@@ -120,6 +120,26 @@ impl Stage {
     async fn lock(&self, table: &str) -> Result<Locked> {
         let lock = format!("lock table {table} in share mode");
         Locked::take(&self.fleet.database, &lock, &[]).await
+    }
+
+    /// Kills both as soon as one of them has planned a tick and waits to write its job.
+    async fn uncommitted(&self) -> Result<Vec<usize>> {
+        let locked = self.lock("jobs").await?;
+        self.tick_in_hand().await?;
+        self.pair.kill(&BOTH).await?;
+        locked.release().await?;
+        Ok(BOTH.to_vec())
+    }
+
+    /// Waits until somebody has the next tick in hand, and tells which: other steps write jobs as well.
+    async fn tick_in_hand(&self) -> Result<String> {
+        wait::until("a tick is in hand", REACH, async || {
+            let rows = self.eyes.rows(UNPLANNED, &self.ids()).await?;
+            let tick: String = rows.first().context("no tick is ahead")?.get(0);
+            let free = self.eyes.number(FREE, std::slice::from_ref(&tick)).await?;
+            Ok((free == 0).then_some(tick))
+        })
+        .await
     }
 
     /// Waits until a scheduler waits for a locked table.
@@ -135,9 +155,7 @@ impl Stage {
     /// Kills both when a tick is planned and nobody has heard of it.
     async fn deaf(&self) -> Result<Vec<usize>> {
         let locked = self.lock("jobs").await?;
-        self.blocks(&locked, "jobs").await?;
-        let rows = self.eyes.rows(UNPLANNED, &self.ids()).await?;
-        let tick: String = rows.first().context("no tick is ahead")?.get(0);
+        let tick = self.tick_in_hand().await?;
         self.pair.lose(Lost::Commits);
         locked.release().await?;
         wait::until("a tick is planned", REACH, async || {
@@ -171,7 +189,7 @@ impl Stage {
         // So it is this one that plans.
         self.pair.line(1 - one).cut();
         let locked = self.lock("jobs").await?;
-        self.blocks(&locked, "jobs").await?;
+        self.tick_in_hand().await?;
         self.pair.process(one).freeze()?;
         self.pair.line(1 - one).mend();
         locked.release().await?;
