@@ -10,6 +10,7 @@ use chrono::{DateTime, SubsecRound as _, TimeDelta, Utc};
 use rand::RngExt as _;
 use rand::rngs::StdRng;
 use sqlx::Row as _;
+use tokio::time::Instant;
 
 use super::fault::Fault;
 use super::pair::SCHEDULERS;
@@ -25,6 +26,8 @@ const REACH: Duration = Duration::from_secs(20);
 /// Some longer than a transaction of a scheduler may stand still, which is 5 s.
 const FREEZE_MS: std::ops::Range<u64> = 2_200..7_500;
 const CUT_MS: std::ops::Range<u64> = 300..3_000;
+/// How long lines stay deaf when no tick is planned.
+const DEAF: Duration = Duration::from_secs(2);
 const BOTH: [usize; SCHEDULERS] = [0, 1];
 
 /// The next tick that nobody has planned yet, and whether one is planned.
@@ -34,8 +37,6 @@ const UNPLANNED: &str = "select id::text from schedules
 const PLANNED: &str = "select count(*) from schedules
     where id = any ($1::uuid[]) and publish_planned_at is not null";
 
-const FREE: &str = "select count(*) from (
-    select from schedules where id = any ($1::uuid[]) for key share skip locked) free";
 /// Series that are to be expanded in a moment; and the same with the occurrences that are to be counted.
 const TO_EXPAND: &str = "select count(*) from schedule_series
     where schedule_id = any ($1::uuid[]) and expand_at < now() + interval '2 seconds'";
@@ -122,24 +123,13 @@ impl Stage {
         Locked::take(&self.fleet.database, &lock, &[]).await
     }
 
-    /// Kills both as soon as one of them has planned a tick and waits to write its job.
+    /// Kills both as soon as one of them waits to write jobs.
     async fn uncommitted(&self) -> Result<Vec<usize>> {
         let locked = self.lock("jobs").await?;
-        self.tick_in_hand().await?;
+        self.blocks(&locked, "jobs").await?;
         self.pair.kill(&BOTH).await?;
         locked.release().await?;
         Ok(BOTH.to_vec())
-    }
-
-    /// Waits until somebody has the next tick in hand, and tells which: other steps write jobs as well.
-    async fn tick_in_hand(&self) -> Result<String> {
-        wait::until("a tick is in hand", REACH, async || {
-            let rows = self.eyes.rows(UNPLANNED, &self.ids()).await?;
-            let tick: String = rows.first().context("no tick is ahead")?.get(0);
-            let free = self.eyes.number(FREE, std::slice::from_ref(&tick)).await?;
-            Ok((free == 0).then_some(tick))
-        })
-        .await
     }
 
     /// Waits until a scheduler waits for a locked table.
@@ -152,17 +142,21 @@ impl Stage {
         .await
     }
 
-    /// Kills both when a tick is planned and nobody has heard of it.
+    /// Kills both when the next tick is planned and nobody has heard of it; or when another step met the lock first,
+    /// so that neither of them hears enough to plan anything.
     async fn deaf(&self) -> Result<Vec<usize>> {
         let locked = self.lock("jobs").await?;
-        let tick = self.tick_in_hand().await?;
+        self.blocks(&locked, "jobs").await?;
+        let rows = self.eyes.rows(UNPLANNED, &self.ids()).await?;
+        let tick: String = rows.first().context("no tick is ahead")?.get(0);
         self.pair.lose(Lost::Commits);
         locked.release().await?;
-        wait::until("a tick is planned", REACH, async || {
-            let planned = self.eyes.number(PLANNED, std::slice::from_ref(&tick)).await?;
-            Ok((planned > 0).then_some(()))
-        })
-        .await?;
+        let deadline = Instant::now() + DEAF;
+        while Instant::now() < deadline
+            && self.eyes.number(PLANNED, std::slice::from_ref(&tick)).await? == 0
+        {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
         self.pair.kill(&BOTH).await?;
         self.pair.lose(Lost::Nothing);
         Ok(BOTH.to_vec())
@@ -189,7 +183,7 @@ impl Stage {
         // So it is this one that plans.
         self.pair.line(1 - one).cut();
         let locked = self.lock("jobs").await?;
-        self.tick_in_hand().await?;
+        self.blocks(&locked, "jobs").await?;
         self.pair.process(one).freeze()?;
         self.pair.line(1 - one).mend();
         locked.release().await?;
