@@ -10,6 +10,7 @@ use chrono::{DateTime, SubsecRound as _, TimeDelta, Utc};
 use rand::RngExt as _;
 use rand::rngs::StdRng;
 use sqlx::Row as _;
+use tokio::time::Instant;
 
 use super::fault::Fault;
 use super::pair::SCHEDULERS;
@@ -25,6 +26,8 @@ const REACH: Duration = Duration::from_secs(20);
 /// Some longer than a transaction of a scheduler may stand still, which is 5 s.
 const FREEZE_MS: std::ops::Range<u64> = 2_200..7_500;
 const CUT_MS: std::ops::Range<u64> = 300..3_000;
+/// How long lines stay deaf when no tick is planned.
+const DEAF: Duration = Duration::from_secs(2);
 const BOTH: [usize; SCHEDULERS] = [0, 1];
 
 /// The next tick that nobody has planned yet, and whether one is planned.
@@ -65,9 +68,9 @@ impl Stage {
         let killed = match fault {
             Fault::Planning | Fault::Before | Fault::At | Fault::After => vec![one],
             Fault::Both => BOTH.to_vec(),
-            Fault::Uncommitted => self.blocked_by("jobs", None).await?,
-            Fault::Expanding => self.blocked_by("schedule_series", Some(TO_EXPAND)).await?,
-            Fault::Counting => self.blocked_by("usage_counts", Some(TO_COUNT)).await?,
+            Fault::Uncommitted => self.uncommitted().await?,
+            Fault::Expanding => self.blocked_by("schedule_series", TO_EXPAND).await?,
+            Fault::Counting => self.blocked_by("usage_counts", TO_COUNT).await?,
             Fault::AnswerLost => self.deaf().await?,
             Fault::Frozen | Fault::FrozenAlone => self.frozen(fault, one, rng).await?,
             Fault::Held => self.held(one, rng).await?,
@@ -103,11 +106,9 @@ impl Stage {
 
     /// Kills both as soon as one of them waits for a table to write to; nobody, when there is nothing for which
     /// one would.
-    async fn blocked_by(&self, table: &str, work: Option<&str>) -> Result<Vec<usize>> {
+    async fn blocked_by(&self, table: &str, work: &str) -> Result<Vec<usize>> {
         let locked = self.lock(table).await?;
-        if let Some(work) = work
-            && self.eyes.number(work, &self.ids()).await? == 0
-        {
+        if self.eyes.number(work, &self.ids()).await? == 0 {
             locked.release().await?;
             return Ok(Vec::new());
         }
@@ -122,6 +123,15 @@ impl Stage {
         Locked::take(&self.fleet.database, &lock, &[]).await
     }
 
+    /// Kills both as soon as one of them waits to write jobs.
+    async fn uncommitted(&self) -> Result<Vec<usize>> {
+        let locked = self.lock("jobs").await?;
+        self.blocks(&locked, "jobs").await?;
+        self.pair.kill(&BOTH).await?;
+        locked.release().await?;
+        Ok(BOTH.to_vec())
+    }
+
     /// Waits until a scheduler waits for a locked table.
     async fn blocks(&self, locked: &Locked, table: &str) -> Result<()> {
         let what = format!("a scheduler waits for {table}");
@@ -132,7 +142,8 @@ impl Stage {
         .await
     }
 
-    /// Kills both when a tick is planned and nobody has heard of it.
+    /// Kills both when the next tick is planned and nobody has heard of it; or when another step met the lock first,
+    /// so that neither of them hears enough to plan anything.
     async fn deaf(&self) -> Result<Vec<usize>> {
         let locked = self.lock("jobs").await?;
         self.blocks(&locked, "jobs").await?;
@@ -140,11 +151,12 @@ impl Stage {
         let tick: String = rows.first().context("no tick is ahead")?.get(0);
         self.pair.lose(Lost::Commits);
         locked.release().await?;
-        wait::until("a tick is planned", REACH, async || {
-            let planned = self.eyes.number(PLANNED, std::slice::from_ref(&tick)).await?;
-            Ok((planned > 0).then_some(()))
-        })
-        .await?;
+        let deadline = Instant::now() + DEAF;
+        while Instant::now() < deadline
+            && self.eyes.number(PLANNED, std::slice::from_ref(&tick)).await? == 0
+        {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
         self.pair.kill(&BOTH).await?;
         self.pair.lose(Lost::Nothing);
         Ok(BOTH.to_vec())
