@@ -65,10 +65,9 @@ pub async fn follow_wall_times(
     )
     .fetch_all(&mut *conn)
     .await?;
+    let Some(last) = rows.last() else { return Ok(Followed::default()) };
+    let to = WalkedTo { tzdb: last.tzdb.clone(), id: last.id };
     let ids: Vec<Uuid> = rows.iter().map(|row| row.id).collect();
-    let to = rows
-        .last()
-        .map_or_else(WalkedTo::default, |last| WalkedTo { tzdb: last.tzdb.clone(), id: last.id });
     let mut moves = Moves::default();
     for row in rows.into_iter().filter(|row| row.is_ahead) {
         // A zone that this build does not know is another build's to follow.

@@ -45,7 +45,7 @@ pub struct Options {
 /// Lets series go out to their ends under dying schedulers; `say` is told how it goes.
 ///
 /// # Errors
-/// When a boundary cannot be reached, or a scheduler does not come to work.
+/// When a scheduler does not come to work.
 pub async fn run(options: Options, say: impl Fn(&str)) -> Result<Tally> {
     let started = Instant::now();
     let series = options.series.max(1);

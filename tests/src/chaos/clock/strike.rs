@@ -17,17 +17,18 @@ use super::pair::SCHEDULERS;
 use super::stage::Stage;
 use crate::chaos::scene::Locked;
 use crate::harness::{Login, Lost};
-use crate::wait;
 
 /// The least time from the end of one fault to the tick of the next.
 const LEAD: TimeDelta = TimeDelta::milliseconds(550);
-/// How long a boundary may take to be reached.
-const REACH: Duration = Duration::from_secs(20);
+/// How long a boundary may take to be reached; a tick comes every second. One that is not is left out this time.
+const REACH: Duration = Duration::from_secs(5);
 /// Some longer than a transaction of a scheduler may stand still, which is 5 s.
 const FREEZE_MS: std::ops::Range<u64> = 2_200..7_500;
 const CUT_MS: std::ops::Range<u64> = 300..3_000;
 /// How long lines stay deaf when no tick is planned.
 const DEAF: Duration = Duration::from_secs(2);
+/// How often it is looked whether a boundary is reached.
+const LOOK: Duration = Duration::from_millis(20);
 const BOTH: [usize; SCHEDULERS] = [0, 1];
 
 /// The next tick that nobody has planned yet, and whether one is planned.
@@ -56,7 +57,7 @@ pub(super) struct Strike {
 }
 
 impl Stage {
-    /// Does it, and puts all right again; `None` when its moment is over.
+    /// Does it, and puts all right again; `None` when its moment is over, or its boundary was not reached.
     pub(super) async fn strike(
         &mut self,
         fault: Fault,
@@ -66,32 +67,28 @@ impl Stage {
         self.moment(fault, rng).await;
         let from = Utc::now();
         let killed = match fault {
-            Fault::Planning | Fault::Before | Fault::At | Fault::After => vec![one],
-            Fault::Both => BOTH.to_vec(),
-            Fault::Uncommitted => self.uncommitted().await?,
-            Fault::Expanding => self.blocked_by("schedule_series", TO_EXPAND).await?,
-            Fault::Counting => self.blocked_by("usage_counts", TO_COUNT).await?,
+            Fault::Planning | Fault::Before | Fault::At | Fault::After => {
+                Some(self.killed(&[one]).await?)
+            }
+            Fault::Both => Some(self.killed(&BOTH).await?),
+            Fault::Uncommitted => self.blocked_by("jobs", None).await?,
+            Fault::Expanding => self.blocked_by("schedule_series", Some(TO_EXPAND)).await?,
+            Fault::Counting => self.blocked_by("usage_counts", Some(TO_COUNT)).await?,
             Fault::AnswerLost => self.deaf().await?,
-            Fault::Frozen | Fault::FrozenAlone => self.frozen(fault, one, rng).await?,
+            Fault::Frozen | Fault::FrozenAlone => Some(self.frozen(fault, one, rng).await?),
             Fault::Held => self.held(one, rng).await?,
             Fault::Deployed => {
                 self.pair.deploy(&self.fleet, one).await?;
-                Vec::new()
+                Some(Vec::new())
             }
             Fault::Cut => {
                 self.pair.line(one).cut();
                 tokio::time::sleep(Duration::from_millis(rng.random_range(CUT_MS))).await;
                 self.pair.line(one).mend();
-                Vec::new()
+                Some(Vec::new())
             }
         };
-        if matches!(fault, Fault::Planning | Fault::Before | Fault::At | Fault::After | Fault::Both)
-        {
-            self.pair.kill(&killed).await?;
-        }
-        if matches!(fault, Fault::Expanding | Fault::Counting) && killed.is_empty() {
-            return Ok(None);
-        }
+        let Some(killed) = killed else { return Ok(None) };
         self.pair.refill(&self.fleet, &killed).await?;
         Ok(Some(Strike { kills: killed.len(), from, until: Utc::now() }))
     }
@@ -104,18 +101,23 @@ impl Stage {
         tokio::time::sleep((soon + offset - Utc::now()).to_std().unwrap_or_default()).await;
     }
 
-    /// Kills both as soon as one of them waits for a table to write to; nobody, when there is nothing for which
+    async fn killed(&self, which: &[usize]) -> Result<Vec<usize>> {
+        self.pair.kill(which).await?;
+        Ok(which.to_vec())
+    }
+
+    /// Kills both as soon as one of them waits for a table to write to; nobody, when there is no work for which
     /// one would.
-    async fn blocked_by(&self, table: &str, work: &str) -> Result<Vec<usize>> {
+    async fn blocked_by(&self, table: &str, work: Option<&str>) -> Result<Option<Vec<usize>>> {
         let locked = self.lock(table).await?;
-        if self.eyes.number(work, &self.ids()).await? == 0 {
-            locked.release().await?;
-            return Ok(Vec::new());
-        }
-        self.blocks(&locked, table).await?;
-        self.pair.kill(&BOTH).await?;
+        let has_work = match work {
+            Some(work) => self.eyes.number(work, &self.ids()).await? > 0,
+            None => true,
+        };
+        let reached = has_work && self.blocks(&locked).await?;
+        let killed = if reached { Some(self.killed(&BOTH).await?) } else { None };
         locked.release().await?;
-        Ok(BOTH.to_vec())
+        Ok(killed)
     }
 
     async fn lock(&self, table: &str) -> Result<Locked> {
@@ -123,30 +125,26 @@ impl Stage {
         Locked::take(&self.fleet.database, &lock, &[]).await
     }
 
-    /// Kills both as soon as one of them waits to write jobs.
-    async fn uncommitted(&self) -> Result<Vec<usize>> {
-        let locked = self.lock("jobs").await?;
-        self.blocks(&locked, "jobs").await?;
-        self.pair.kill(&BOTH).await?;
-        locked.release().await?;
-        Ok(BOTH.to_vec())
-    }
-
-    /// Waits until a scheduler waits for a locked table.
-    async fn blocks(&self, locked: &Locked, table: &str) -> Result<()> {
-        let what = format!("a scheduler waits for {table}");
-        wait::until(&what, REACH, async || {
-            let waiting = locked.waiting(&self.eyes, Login::Scheduler).await?;
-            Ok((waiting > 0).then_some(()))
-        })
-        .await
+    /// Waits until a scheduler waits for a locked table; whether one does.
+    async fn blocks(&self, locked: &Locked) -> Result<bool> {
+        let deadline = Instant::now() + REACH;
+        while Instant::now() < deadline {
+            if locked.waiting(&self.eyes, Login::Scheduler).await? > 0 {
+                return Ok(true);
+            }
+            tokio::time::sleep(LOOK).await;
+        }
+        Ok(false)
     }
 
     /// Kills both when the next tick is planned and nobody has heard of it; or when another step met the lock first,
     /// so that neither of them hears enough to plan anything.
-    async fn deaf(&self) -> Result<Vec<usize>> {
+    async fn deaf(&self) -> Result<Option<Vec<usize>>> {
         let locked = self.lock("jobs").await?;
-        self.blocks(&locked, "jobs").await?;
+        if !self.blocks(&locked).await? {
+            locked.release().await?;
+            return Ok(None);
+        }
         let rows = self.eyes.rows(UNPLANNED, &self.ids()).await?;
         let tick: String = rows.first().context("no tick is ahead")?.get(0);
         self.pair.lose(Lost::Commits);
@@ -155,11 +153,11 @@ impl Stage {
         while Instant::now() < deadline
             && self.eyes.number(PLANNED, std::slice::from_ref(&tick)).await? == 0
         {
-            tokio::time::sleep(Duration::from_millis(20)).await;
+            tokio::time::sleep(LOOK).await;
         }
-        self.pair.kill(&BOTH).await?;
+        let killed = self.killed(&BOTH).await?;
         self.pair.lose(Lost::Nothing);
-        Ok(BOTH.to_vec())
+        Ok(Some(killed))
     }
 
     /// Freezes one over several ticks; the other goes on, or is killed and replaced meanwhile.
@@ -179,16 +177,21 @@ impl Stage {
     }
 
     /// Freezes one that has planned a tick and not committed it: nobody else can have that tick meanwhile.
-    async fn held(&self, one: usize, rng: &mut StdRng) -> Result<Vec<usize>> {
+    async fn held(&self, one: usize, rng: &mut StdRng) -> Result<Option<Vec<usize>>> {
         // So it is this one that plans.
         self.pair.line(1 - one).cut();
         let locked = self.lock("jobs").await?;
-        self.blocks(&locked, "jobs").await?;
-        self.pair.process(one).freeze()?;
+        let reached = self.blocks(&locked).await?;
+        if reached {
+            self.pair.process(one).freeze()?;
+        }
         self.pair.line(1 - one).mend();
         locked.release().await?;
+        if !reached {
+            return Ok(None);
+        }
         tokio::time::sleep(Duration::from_millis(rng.random_range(FREEZE_MS))).await;
         self.pair.process(one).thaw()?;
-        Ok(Vec::new())
+        Ok(Some(Vec::new()))
     }
 }

@@ -13,6 +13,8 @@ use crate::chaos::rescue::Spread;
 
 /// How many complaints are shown.
 const SHOWN: usize = 20;
+/// So many faults are at least five of each kind.
+const ENOUGH: usize = 5 * Fault::AT_ANY_TIME.len();
 /// How long before and after a fault a tick may feel it.
 const ECHO: TimeDelta = TimeDelta::milliseconds(300);
 
@@ -84,8 +86,17 @@ impl Tally {
         self.fates.complaints.push(complaint);
     }
 
+    /// In a run of some length every fault that can be done at any time has been done.
     pub(super) fn ended(&mut self, secs: u64) {
         self.secs = secs;
+        if self.faults() < ENOUGH {
+            return;
+        }
+        for fault in Fault::AT_ANY_TIME {
+            if !self.strikes.contains_key(&fault) {
+                self.complain(format!("never reached: {}", fault.words()));
+            }
+        }
     }
 
     /// How many ticks there were to be.
