@@ -6,15 +6,12 @@
 //! | `write.rs` | what handlers do to a schedule |
 //! | `approval.rs` | what waits for its content to be approved |
 //! | `payment.rs` | what waits for its organization to pay |
-//! | `ahead.rs`, `warnings.rs` | checks ahead of time, and what they find |
+//! | `ahead/` | checks ahead of time, and what they find |
 //! | `near.rs` | what else goes out from an account about some times |
 //! | `plan.rs` | the clock turns schedules into jobs |
 //! | `late.rs` | what becomes of what is late |
-//! | `series.rs`, `change.rs` | recurring schedules, and what people change of them |
-//! | `expand.rs`, `early.rs` | the clock turns series into occurrences, and people some of them before their turn |
-//! | `zones.rs`, `wall_times.rs` | newer time-zone data moves what is ahead |
-//! | `reserve.rs` | occurrences begin to count against the plan |
-//! | `occurrences.rs` | what people see of a series |
+//! | `series/` | recurring schedules, and their occurrences |
+//! | `wall_times.rs` | newer time-zone data moves what people gave a time |
 //! | `adrift.rs` | schedules whose job ended without a word |
 //!
 //! **Invariant:** every state but the happy ones carries a reason that a person understands.
@@ -22,24 +19,17 @@
 mod adrift;
 mod ahead;
 mod approval;
-mod change;
 mod check;
-mod early;
-mod expand;
 mod late;
 mod near;
-mod occurrences;
 mod payment;
 mod plan;
-mod reserve;
 pub mod series;
 mod status;
 #[cfg(test)]
 mod tests;
 mod wall_times;
-mod warnings;
 mod write;
-mod zones;
 
 use chrono::{DateTime, NaiveDateTime, Utc};
 use serde::Serialize;
@@ -52,33 +42,28 @@ use jobs::{ConnectionId, ContentVersionId, OrganizationId, ScheduleId};
 
 pub use adrift::{Mended, Mending, mend_adrift};
 pub use ahead::{
-    Asking, DueCheck, begin_asking, check_again, check_key, due_to_check, end_asking, warned,
-    warned_of_account,
+    Asking, DueCheck, Finding, Warning, begin_asking, check_again, check_key, due_to_check,
+    end_asking, forget_causes, look, rights, warn, warned, warned_of_account,
 };
 pub use approval::{
     OnItsWay, await_approval, awaiting, hold_unapproved, of_content, on_its_way, resume,
 };
-pub use change::{
-    Ahead, Place, SeriesJob, Waiting, awaits_its_series, delete, lock_ahead, note, place,
-    series_jobs, wait_for_series,
-};
 pub use check::{Attachment, Publishable, check_publishable};
-pub use early::{Named, make_early, name_occurrence, which_occurrence};
-pub use expand::{Expanded, expand};
 pub use late::{Missed, Verdict, miss, miss_overdue, verdict};
 pub use near::{Near, near};
-pub use occurrences::{Occurrence, occurrences};
 pub use payment::{await_payment, awaiting_payment, hold_unpaid, lock_all};
 pub use plan::{Due, due_to_prepare, due_to_publish};
-pub use reserve::{Counted, count_again, reserve_due};
+pub use series::{
+    Ahead, Counted, Expanded, Named, Occurrence, Place, SeriesJob, Waiting, awaits_its_series,
+    count_again, delete, expand, follow_zones, lock_ahead, make_early, name_occurrence, note,
+    occurrences, place, reserve_due, series_jobs, wait_for_series, which_occurrence,
+};
 pub use status::Status;
 pub use wall_times::{Followed, WalkedTo, follow_wall_times};
-pub use warnings::{Finding, Warning, forget_causes, look, rights, warn};
 pub use write::{
     Entry, LiveJob, Locked, Move, NewSchedule, Prepared, forget_prepared, insert, live_jobs, lock,
     move_to, published, put_on_hold, reschedule, restart, save_prepared,
 };
-pub use zones::follow_zones;
 
 /// A schedule as people see it.
 #[derive(Clone, Debug, Serialize, utoipa::ToSchema)]

@@ -5,12 +5,15 @@
 
 #[cfg(test)]
 mod tests;
+mod warnings;
 
 use chrono::{DateTime, Utc};
 use std::time::Duration;
 
 use crate::{Conn, Result};
 use jobs::{ConnectionId, ContentRequestId, OrganizationId, ScheduleId};
+
+pub use warnings::{Finding, Warning, forget_causes, look, rights, warn};
 
 /// What goes out sooner is not checked any more: its publishing job is about to look itself.
 const TOO_LATE: Duration = Duration::from_secs(5 * 60);
@@ -196,7 +199,7 @@ pub async fn end_asking(conn: &mut Conn, connection: ConnectionId, answered: boo
 }
 
 /// Locks an account's row of `account_checks`, which is made if there is none.
-pub(super) async fn lock_account(
+async fn lock_account(
     conn: &mut Conn,
     organization: OrganizationId,
     connection: ConnectionId,

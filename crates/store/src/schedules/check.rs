@@ -10,7 +10,6 @@
 
 use uuid::Uuid;
 
-use super::warnings::SeenAccount;
 use crate::connections::platform;
 use crate::usage::unpaid;
 use crate::{Conn, Result};
@@ -88,6 +87,15 @@ pub(super) struct Examined {
     pub(super) account: Option<SeenAccount>,
     /// Whether something is attached.
     pub(super) has_media: bool,
+}
+
+/// An account as far as a check ahead looks at it.
+#[derive(Clone, Debug)]
+pub(super) struct SeenAccount {
+    pub(super) name: String,
+    pub(super) platform: Platform,
+    pub(super) scopes: Vec<String>,
+    pub(super) is_active: bool,
 }
 
 /// Looks at all that [`check_publishable`] speaks of.

@@ -1,7 +1,22 @@
 //! `schedule_series`: what makes a schedule recur, and how far it is expanded.
 //!
+//! | file | what |
+//! | --- | --- |
+//! | `expand.rs`, `early.rs` | the clock turns series into occurrences, and people some of them before their turn |
+//! | `reserve.rs` | occurrences begin to count against the plan |
+//! | `zones.rs` | newer time-zone data moves what is ahead |
+//! | `change.rs` | what people change of a series |
+//! | `occurrences.rs` | what they see of it |
+//!
 //! **Invariant:** whoever changes a series has locked its row in `schedules` first, so that nobody expands it
 //! meanwhile.
+
+mod change;
+mod early;
+mod expand;
+mod occurrences;
+mod reserve;
+mod zones;
 
 use chrono::{DateTime, NaiveDateTime, Utc};
 use serde::Serialize;
@@ -13,6 +28,16 @@ use crate::{Conn, Result};
 use jobs::recurrence::Pattern;
 use jobs::series::{Reached, Series, TZDB};
 use jobs::{ContentVersionId, ScheduleId, wall_time};
+
+pub use change::{
+    Ahead, Place, SeriesJob, Waiting, awaits_its_series, delete, lock_ahead, note, place,
+    series_jobs, wait_for_series,
+};
+pub use early::{Named, make_early, name_occurrence, which_occurrence};
+pub use expand::{Expanded, expand};
+pub use occurrences::{Occurrence, occurrences};
+pub use reserve::{Counted, count_again, reserve_due};
+pub use zones::follow_zones;
 
 /// What makes a schedule recur.
 #[derive(Clone, Debug)]

@@ -12,9 +12,9 @@ use serde_json::json;
 use sqlx::types::Json;
 use uuid::Uuid;
 
-use super::ahead::lock_account;
-use super::check::examine;
-use super::{Locked, Status};
+use super::lock_account;
+use crate::schedules::check::examine;
+use crate::schedules::{Locked, Status};
 use crate::{Conn, Result, events, usage};
 use jobs::{ConnectionId, OrganizationId};
 use platforms::Platform;
@@ -256,15 +256,6 @@ pub async fn forget_causes(conn: &mut Conn, limit: i64) -> Result<u64> {
         return Ok(0);
     }
     forget(conn, &over).await
-}
-
-/// An account as far as a check ahead looks at it.
-#[derive(Clone, Debug)]
-pub(super) struct SeenAccount {
-    pub(super) name: String,
-    pub(super) platform: Platform,
-    pub(super) scopes: Vec<String>,
-    pub(super) is_active: bool,
 }
 
 /// Whether an account has the rights that a new schedule of this content needs, as far as they are known; the

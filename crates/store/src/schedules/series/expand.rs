@@ -9,7 +9,7 @@ use chrono::{DateTime, NaiveDateTime, TimeDelta, Utc};
 use std::collections::HashMap;
 use uuid::Uuid;
 
-use super::{series, zones};
+use super::zones;
 use crate::{Conn, Result};
 use jobs::ScheduleId;
 use jobs::recurrence::Occurrence;
@@ -83,7 +83,7 @@ pub async fn expand(conn: &mut Conn, limit: i64) -> Result<Expanded> {
     let mut series = HashMap::new();
     for row in &due {
         let (zone, starts, ends) = (&row.timezone, row.starts_at, row.recurrence_end_date);
-        match series::read(row.rule.clone(), zone, starts, ends, row.most) {
+        match super::read(row.rule.clone(), zone, starts, ends, row.most) {
             Ok(read) => drop(series.insert(row.schedule_id, read)),
             Err(_) => done.unreadable.push(row.schedule_id),
         }

@@ -7,7 +7,6 @@ use serde::Serialize;
 use std::collections::HashSet;
 use uuid::Uuid;
 
-use super::series;
 use crate::{Conn, Result};
 use jobs::ScheduleId;
 use jobs::recurrence::Occurrence as Planned;
@@ -90,7 +89,7 @@ pub async fn occurrences(
     }
     let zone = &parent.timezone;
     let ends = parent.recurrence_end_date;
-    let series = series::read(parent.rule, zone, parent.starts_at, ends, parent.most)?;
+    let series = super::read(parent.rule, zone, parent.starts_at, ends, parent.most)?;
     let versions = parent.content_version_ids;
     let left = parent.most.map_or(usize::MAX, |most| {
         usize::try_from(i64::from(most) - parent.made).unwrap_or_default()

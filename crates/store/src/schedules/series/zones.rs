@@ -8,7 +8,6 @@ use serde_json::json;
 use std::collections::HashMap;
 use uuid::Uuid;
 
-use super::series;
 use crate::{Conn, Result};
 use jobs::series::Series;
 
@@ -97,7 +96,7 @@ async fn read(conn: &mut Conn, ids: &[Uuid]) -> Result<HashMap<Uuid, Series>> {
     let series = rows.into_iter().filter_map(|row| {
         let (starts, ends) = (row.starts_at, row.recurrence_end_date);
         // One that this build cannot read is another build's to follow with.
-        let series = series::read(row.rule, &row.timezone, starts, ends, None).ok()?;
+        let series = super::read(row.rule, &row.timezone, starts, ends, None).ok()?;
         Some((row.schedule_id, series))
     });
     Ok(series.collect())

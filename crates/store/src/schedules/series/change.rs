@@ -8,7 +8,7 @@ use chrono::{DateTime, NaiveDateTime, Utc};
 use serde_json::json;
 use uuid::Uuid;
 
-use super::{Entry, Status};
+use crate::schedules::{Entry, Status};
 use crate::{Conn, Result};
 use jobs::{JobId, ScheduleId};
 

@@ -72,7 +72,7 @@ pub async fn reserve_due(conn: &mut Conn, limit: i64) -> Result<Counted> {
     .fetch_all(&mut *conn)
     .await?;
     // A statement of its own: it sees what others committed before the locks were ours.
-    let done = sqlx::query_file!("src/schedules/reserve.sql", &ids, metric, AGAIN_SECS)
+    let done = sqlx::query_file!("src/schedules/series/reserve.sql", &ids, metric, AGAIN_SECS)
         .fetch_one(conn)
         .await?;
     Ok(Counted {

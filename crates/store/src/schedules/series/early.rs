@@ -4,7 +4,6 @@
 //! when its turn comes it is met there, and not made again.
 
 use super::expand::Fresh;
-use super::series;
 use crate::{Conn, Result};
 use jobs::recurrence::Occurrence;
 use jobs::series::{FARTHEST, Located, Reached};
@@ -65,7 +64,7 @@ pub async fn name_occurrence(
         return Ok(Named::No(problem.at("scheduleId")));
     }
     let (starts, ends) = (row.starts_at, row.recurrence_end_date);
-    let rule = series::read(row.rule, &row.timezone, starts, ends, row.most)?;
+    let rule = super::read(row.rule, &row.timezone, starts, ends, row.most)?;
     let reached =
         Reached { expanded_to: row.expanded_to, made: u64::try_from(row.made).unwrap_or_default() };
     let said = format!("{} in {}", planned.at_local.format("%FT%T"), row.timezone);
