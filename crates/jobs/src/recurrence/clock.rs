@@ -44,12 +44,16 @@ pub enum Shift {
 /// where it does not exist, and the first of two.
 pub fn once(wall: NaiveDateTime, zone: Tz) -> Occurrence {
     let at = wall_time::moment(wall, zone).with_timezone(&zone);
-    let shift = match zone.from_local_datetime(&wall) {
+    occurrence(wall, at, 0, shift(wall, zone))
+}
+
+/// What a change of the clocks does to a local time in a zone.
+pub fn shift(wall: NaiveDateTime, zone: Tz) -> Shift {
+    match zone.from_local_datetime(&wall) {
         MappedLocalTime::Single(_) => Shift::None,
         MappedLocalTime::Ambiguous(..) => Shift::Repeated,
         MappedLocalTime::None => Shift::Moved,
-    };
-    occurrence(wall, at, 0, shift)
+    }
 }
 
 /// Before it no calendar of ours has a year; after the last, the search ends.

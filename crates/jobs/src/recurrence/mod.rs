@@ -21,7 +21,7 @@ mod read;
 use chrono::{DateTime, NaiveDateTime, Utc};
 use chrono_tz::Tz;
 
-pub use clock::{Occurrence, Shift, once};
+pub use clock::{Occurrence, Shift, once, shift};
 pub use occurrences::Occurrences;
 pub use pattern::{MonthDay, Nth, Pattern, Weekday};
 

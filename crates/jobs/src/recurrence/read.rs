@@ -13,6 +13,7 @@ use super::{MonthDay, Nth, Pattern, Weekday};
 /// The fields of all patterns.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[serde(expecting = r#"an object such as {"pattern": "daily", "at": "09:00"}"#)]
 pub(super) struct AnyPattern {
     pattern: PatternName,
     #[serde(default, deserialize_with = "time_of_day")]
@@ -39,6 +40,7 @@ enum PatternName {
 /// The fields of all days of a month.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[serde(expecting = r#"an object such as {"kind": "lastDay"} or {"kind": "day", "day": 31}"#)]
 pub(super) struct AnyDay {
     kind: DayName,
     #[serde(default, deserialize_with = "some")]
@@ -194,7 +196,8 @@ mod tests {
             ),
             (json!({ "pattern": "hourly" }), "pattern", "hourly"),
             (json!({ "at": "09:00" }), ".", "missing field `pattern`"),
-            (json!("daily"), ".", "expected struct"),
+            (json!("daily"), ".", "expected an object"),
+            (json!({ "pattern": "monthly", "on": 3, "at": "09:00" }), "on", "expected an object"),
         ] {
             let read: Result<Pattern, _> = serde_path_to_error::deserialize(&value);
             let Err(error) = read else { panic!("{value} was read") };

@@ -19,6 +19,7 @@ mod reserve;
 mod zones;
 
 use chrono::{DateTime, NaiveDateTime, Utc};
+use chrono_tz::Tz;
 use serde::Serialize;
 use serde_json::Value;
 use uuid::Uuid;
@@ -306,10 +307,15 @@ pub(super) fn read(
     ends_at: Option<DateTime<Utc>>,
     most: Option<i32>,
 ) -> Result<Series> {
-    let zone = wall_time::zone(timezone).map_err(|problem| broken(problem.message.into()))?;
+    let zone = zone(timezone)?;
     let most = most.and_then(|most| u64::try_from(most).ok());
     Series::new(&pattern(rule)?, zone, starts_at, ends_at, most)
         .map_err(|invalid| broken(Box::new(invalid)))
+}
+
+/// The zone that a row names.
+fn zone(name: &str) -> Result<Tz> {
+    wall_time::zone(name).map_err(|problem| broken(problem.message.into()))
 }
 
 fn broken(error: Box<dyn std::error::Error + Send + Sync>) -> crate::Error {

@@ -2,14 +2,14 @@
 //!
 //! **Invariant:** occurrences that have no row yet are told as such, and by the rule alone.
 
-use chrono::{DateTime, NaiveDateTime, Utc};
+use chrono::{DateTime, FixedOffset, NaiveDateTime, Utc};
 use serde::Serialize;
 use std::collections::HashSet;
 use uuid::Uuid;
 
 use crate::{Conn, Result};
 use jobs::ScheduleId;
-use jobs::recurrence::Occurrence as Planned;
+use jobs::recurrence::{Occurrence as Planned, Shift, shift};
 use jobs::series::FARTHEST;
 
 /// An occurrence of a recurring schedule.
@@ -29,10 +29,16 @@ pub struct Occurrence {
     pub planned_at_local: NaiveDateTime,
     /// Which pass of a local time that exists twice: 0 for the first, and for all others.
     pub fold: i16,
+    /// What a change of the clocks does to that local time: nothing (`none`); it does not exist that day, and the
+    /// moment is the first one after the gap (`moved`); it exists twice (`repeated`).
+    pub shift: Shift,
     /// The moment that the series plans.
     pub occurrence_at: DateTime<Utc>,
     /// When it goes out: another moment where a person moved it.
     pub scheduled_at: DateTime<Utc>,
+    /// The same on the clocks of its zone, with their offset then.
+    #[schema(value_type = String, format = DateTime, example = "2026-03-29T03:00:00+02:00")]
+    pub at: DateTime<FixedOffset>,
     /// What goes out.
     pub content_version_id: Uuid,
     /// Whether a person gave it another time.
@@ -66,11 +72,11 @@ pub async fn occurrences(
     else {
         return Ok(None);
     };
-    let mut found = sqlx::query_as!(
-        Occurrence,
-        r#"select id as "schedule_id?", status, status_reason, occurrence_number as "occurrence_number!",
+    let zone = super::zone(&parent.timezone)?;
+    let rows = sqlx::query!(
+        r#"select id, status, status_reason, occurrence_number as "occurrence_number!",
                   planned_at_local as "planned_at_local!", fold as "fold!", occurrence_at as "occurrence_at!",
-                  scheduled_at, content_version_id, is_moved, is_edited, published_post_url
+                  scheduled_at, timezone, content_version_id, is_moved, is_edited, published_post_url
            from schedules
            where parent_schedule_id = $1 and (occurrence_at, id) > ($2, $3)
            order by occurrence_at, id limit $4"#,
@@ -81,15 +87,35 @@ pub async fn occurrences(
     )
     .fetch_all(&mut *conn)
     .await?;
+    let mut found = Vec::with_capacity(rows.len());
+    for row in rows {
+        // One that a person moved may have a zone of its own.
+        let own = super::zone(&row.timezone)?;
+        found.push(Occurrence {
+            schedule_id: Some(row.id),
+            status: row.status,
+            status_reason: row.status_reason,
+            occurrence_number: row.occurrence_number,
+            planned_at_local: row.planned_at_local,
+            fold: row.fold,
+            shift: shift(row.planned_at_local, zone),
+            occurrence_at: row.occurrence_at,
+            scheduled_at: row.scheduled_at,
+            at: row.scheduled_at.with_timezone(&own).fixed_offset(),
+            content_version_id: row.content_version_id,
+            is_moved: row.is_moved,
+            is_edited: row.is_edited,
+            published_post_url: row.published_post_url,
+        });
+    }
     let most = usize::try_from(limit).unwrap_or_default();
     let is_full = found.len() >= most;
     let all_are_made = found.last().is_some_and(|last| last.occurrence_at <= parent.expanded_to);
     if is_full && all_are_made || parent.status != "active" {
         return Ok(Some(found));
     }
-    let zone = &parent.timezone;
     let ends = parent.recurrence_end_date;
-    let series = super::read(parent.rule, zone, parent.starts_at, ends, parent.most)?;
+    let series = super::read(parent.rule, &parent.timezone, parent.starts_at, ends, parent.most)?;
     let versions = parent.content_version_ids;
     let left = parent.most.map_or(usize::MAX, |most| {
         usize::try_from(i64::from(most) - parent.made).unwrap_or_default()
@@ -101,8 +127,10 @@ pub async fn occurrences(
         occurrence_number: number,
         planned_at_local: planned.planned,
         fold: i16::from(planned.fold),
+        shift: planned.shift,
         occurrence_at: planned.at.to_utc(),
         scheduled_at: planned.at.to_utc(),
+        at: planned.at,
         content_version_id: versions[usize::try_from(number).unwrap_or_default() % versions.len()],
         is_moved: false,
         is_edited: false,
