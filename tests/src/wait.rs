@@ -22,15 +22,27 @@ const LOOK: Duration = Duration::from_millis(20);
 pub async fn until<T>(
     what: &str,
     limit: Duration,
-    mut look: impl AsyncFnMut() -> Result<Option<T>>,
+    look: impl AsyncFnMut() -> Result<Option<T>>,
 ) -> Result<T> {
+    match within(limit, look).await? {
+        Some(found) => Ok(found),
+        None => bail!("not within {} ms: {what}", limit.as_millis()),
+    }
+}
+
+/// As [`until`], where it is no failure that the limit has passed: `None` then.
+///
+/// # Errors
+/// When `look` fails.
+pub async fn within<T>(
+    limit: Duration,
+    mut look: impl AsyncFnMut() -> Result<Option<T>>,
+) -> Result<Option<T>> {
     let deadline = Instant::now() + limit;
     loop {
-        if let Some(found) = look().await? {
+        let found = look().await?;
+        if found.is_some() || Instant::now() >= deadline {
             return Ok(found);
-        }
-        if Instant::now() >= deadline {
-            bail!("not within {} ms: {what}", limit.as_millis());
         }
         tokio::time::sleep(LOOK).await;
     }

@@ -110,12 +110,9 @@ impl Fixture {
         id
     }
 
-    /// A schedule that went silent a minute ago, in this status.
-    pub(super) async fn silent(&self, status: &str, planned: bool) -> ScheduleId {
-        let id = ScheduleId::new();
-        let mut tx = self.begin().await;
-        let at = Utc::now() - TimeDelta::minutes(1);
-        let new = NewSchedule {
+    /// What somebody schedules, for this moment.
+    pub(super) fn scheduled(&self, id: ScheduleId, at: DateTime<Utc>) -> NewSchedule<'static> {
+        NewSchedule {
             id,
             organization_id: self.organization,
             content_version_id: self.version,
@@ -127,8 +124,15 @@ impl Fixture {
             catch_up: jobs::CatchUp::Latest,
             catch_up_secs: 3600,
             created_by: "ann",
-        };
-        insert(&mut tx, &new).await.unwrap();
+        }
+    }
+
+    /// A schedule that went silent a minute ago, in this status.
+    pub(super) async fn silent(&self, status: &str, planned: bool) -> ScheduleId {
+        let id = ScheduleId::new();
+        let mut tx = self.begin().await;
+        let at = Utc::now() - TimeDelta::minutes(1);
+        insert(&mut tx, &self.scheduled(id, at)).await.unwrap();
         sqlx::query(
             "update schedules set status = $2, status_reason = case when $2 = 'unconfirmed' then 'r' end,
                  updated_at = now() - interval '1 minute',

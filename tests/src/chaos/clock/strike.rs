@@ -10,13 +10,13 @@ use chrono::{DateTime, SubsecRound as _, TimeDelta, Utc};
 use rand::RngExt as _;
 use rand::rngs::StdRng;
 use sqlx::Row as _;
-use tokio::time::Instant;
 
 use super::fault::Fault;
 use super::pair::SCHEDULERS;
 use super::stage::Stage;
 use crate::chaos::scene::Locked;
 use crate::harness::{Login, Lost};
+use crate::wait;
 
 /// The least time from the end of one fault to the tick of the next.
 const LEAD: TimeDelta = TimeDelta::milliseconds(550);
@@ -27,8 +27,6 @@ const FREEZE_MS: std::ops::Range<u64> = 2_200..7_500;
 const CUT_MS: std::ops::Range<u64> = 300..3_000;
 /// How long lines stay deaf when no tick is planned.
 const DEAF: Duration = Duration::from_secs(2);
-/// How often it is looked whether a boundary is reached.
-const LOOK: Duration = Duration::from_millis(20);
 const BOTH: [usize; SCHEDULERS] = [0, 1];
 
 /// The next tick that nobody has planned yet, and whether one is planned.
@@ -127,14 +125,11 @@ impl Stage {
 
     /// Waits until a scheduler waits for a locked table; whether one does.
     async fn blocks(&self, locked: &Locked) -> Result<bool> {
-        let deadline = Instant::now() + REACH;
-        while Instant::now() < deadline {
-            if locked.waiting(&self.eyes, Login::Scheduler).await? > 0 {
-                return Ok(true);
-            }
-            tokio::time::sleep(LOOK).await;
-        }
-        Ok(false)
+        let waits = wait::within(REACH, async || {
+            let waiting = locked.waiting(&self.eyes, Login::Scheduler).await?;
+            Ok((waiting > 0).then_some(()))
+        });
+        Ok(waits.await?.is_some())
     }
 
     /// Kills both when the next tick is planned and nobody has heard of it; or when another step met the lock first,
@@ -149,12 +144,11 @@ impl Stage {
         let tick: String = rows.first().context("no tick is ahead")?.get(0);
         self.pair.lose(Lost::Commits);
         locked.release().await?;
-        let deadline = Instant::now() + DEAF;
-        while Instant::now() < deadline
-            && self.eyes.number(PLANNED, std::slice::from_ref(&tick)).await? == 0
-        {
-            tokio::time::sleep(LOOK).await;
-        }
+        wait::within(DEAF, async || {
+            let planned = self.eyes.number(PLANNED, std::slice::from_ref(&tick)).await?;
+            Ok((planned > 0).then_some(()))
+        })
+        .await?;
         let killed = self.killed(&BOTH).await?;
         self.pair.lose(Lost::Nothing);
         Ok(Some(killed))

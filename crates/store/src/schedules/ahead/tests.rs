@@ -16,19 +16,7 @@ impl Fixture {
     /// A schedule that goes out so many minutes from now.
     async fn ahead(&self, minutes: i64) -> ScheduleId {
         let at = Utc::now() + TimeDelta::minutes(minutes);
-        let new = NewSchedule {
-            id: ScheduleId::new(),
-            organization_id: self.organization,
-            content_version_id: self.version,
-            platform_connection_id: self.connection,
-            scheduled_at: at,
-            wall_time: at.naive_utc(),
-            timezone: "UTC",
-            max_retries: 3,
-            catch_up: jobs::CatchUp::Latest,
-            catch_up_secs: 3600,
-            created_by: "ann",
-        };
+        let new = self.scheduled(ScheduleId::new(), at);
         let mut tx = self.as_worker().await;
         insert(&mut tx, &new).await.unwrap();
         tx.commit().await.unwrap();
@@ -134,20 +122,7 @@ async fn what_is_about_to_go_out_or_is_no_post_is_not_checked_and_what_is_moved_
     f.plan().await;
     let mut tx = f.as_worker().await;
     let at = Utc::now() + TimeDelta::minutes(40);
-    let new = NewSchedule {
-        id: moved,
-        organization_id: f.organization,
-        content_version_id: f.version,
-        platform_connection_id: f.connection,
-        scheduled_at: at,
-        wall_time: at.naive_utc(),
-        timezone: "UTC",
-        max_retries: 3,
-        catch_up: jobs::CatchUp::Latest,
-        catch_up_secs: 3600,
-        created_by: "ann",
-    };
-    reschedule(&mut tx, &new, true).await.unwrap();
+    reschedule(&mut tx, &f.scheduled(moved, at), true).await.unwrap();
     tx.commit().await.unwrap();
     assert_eq!(f.plan().await, [moved]);
     assert_eq!(f.next_check(moved).await, Some(35));

@@ -211,19 +211,7 @@ async fn whoever_gives_a_time_says_by_which_data() {
     assert_eq!(f.tzdb(id).await, TZDB);
     let (id, right) = f.off_by_an_hour("").await;
     let at = right + TimeDelta::days(1);
-    let new = NewSchedule {
-        id,
-        organization_id: f.organization,
-        content_version_id: f.version,
-        platform_connection_id: f.connection,
-        scheduled_at: at,
-        wall_time: at.naive_utc(),
-        timezone: "UTC",
-        max_retries: 3,
-        catch_up: CatchUp::Latest,
-        catch_up_secs: 3600,
-        created_by: "ann",
-    };
+    let new = f.scheduled(id, at);
     for (has_new_time, tzdb) in [(false, OLD), (true, TZDB)] {
         let mut tx = f.as_worker().await;
         reschedule(&mut tx, &new, has_new_time).await.unwrap();
